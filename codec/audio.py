@@ -1,0 +1,115 @@
+"""Audio files and channel or rate conversion: the only file of the project that touches soundfile."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import torch
+import torchaudio.functional
+from torch import Tensor
+
+from codec.errors import AudioError
+
+logger = logging.getLogger(__name__)
+
+FilePath = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of an audio file says: rate in Hz, channels, length in samples per channel."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / self.sample_rate
+
+
+def info(path: FilePath) -> AudioInfo:
+    """Read the header of an audio file. Raises `AudioError` where `load` would for a missing file or no audio."""
+    with _open(path) as file:
+        return AudioInfo(file.samplerate, file.channels, file.frames)
+
+
+def load(path: FilePath, start: int = 0, frames: int | None = None) -> tuple[Tensor, int]:
+    """Read an audio file, or `frames` samples of it from sample `start`.
+
+    Returns the audio `[C, T]` as float32 with full scale at 1, and its sample rate in Hz.
+    Raises `AudioError` if the file is missing, not audio, empty, or holds NaN or infinite samples.
+    """
+    blocks = list(stream(path, start=start, frames=frames))
+    if not blocks:
+        raise AudioError(f"{path} has no samples" + (f" after sample {start}" if start else ""))
+    return torch.cat(blocks, dim=-1), info(path).sample_rate
+
+
+def stream(path: FilePath, block: int = 1 << 20, start: int = 0, frames: int | None = None) -> Iterator[Tensor]:
+    """Read an audio file in blocks `[C, <= block]`, float32, without ever holding more. Errors as in `load`."""
+    with _open(path) as file:
+        if start:
+            if not 0 <= start < file.frames:
+                raise AudioError(f"{path} has {file.frames} samples; start must be below that, not {start}")
+            file.seek(start)
+        left = frames if frames is not None else -1
+        while left:
+            try:
+                data = file.read(block if left < 0 else min(block, left), dtype="float32", always_2d=True)
+            except sf.LibsndfileError as error:
+                raise AudioError(f"{path} is damaged: {error}") from error
+            if not len(data):
+                return
+            if not np.isfinite(data).all():
+                raise AudioError(f"{path} holds NaN or infinite samples; only finite samples are allowed")
+            left = left - len(data) if left > 0 else left
+            yield torch.from_numpy(data.T.copy())
+
+
+def save(path: FilePath, wav: Tensor, sample_rate: int, subtype: str = "PCM_16") -> None:
+    """Write `wav [C, T]` (full scale at 1) to the format that the extension of `path` names.
+
+    Levels are never changed. Samples beyond full scale are clipped by integer formats: a warning says how many.
+    Raises `AudioError` for NaN or infinite samples, more than two dimensions, or a format libsndfile cannot write.
+    """
+    if wav.ndim != 2:
+        raise AudioError(f"audio to save must be [channels, samples], not of shape {tuple(wav.shape)}")
+    data = wav.detach().to("cpu", torch.float32).numpy().T
+    if not np.isfinite(data).all():
+        raise AudioError(f"refusing to write NaN or infinite samples to {path}")
+    if not subtype.startswith(("FLOAT", "DOUBLE")) and (clipped := int((np.abs(data) > 1).sum())):
+        logger.warning("%s: %d of %d samples are beyond full scale and were clipped", path, clipped, data.size)
+    try:
+        sf.write(path, data.clip(-1, 1) if not subtype.startswith(("FLOAT", "DOUBLE")) else data, sample_rate, subtype)
+    except (sf.LibsndfileError, ValueError, TypeError) as error:
+        raise AudioError(f"cannot write {path}: {error}") from error
+
+
+def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
+    """Band-limited resampling of `[..., T]` from one rate to another (Hz): `ceil(T * to_rate / from_rate)` samples."""
+    if from_rate == to_rate:
+        return wav
+    return torchaudio.functional.resample(wav, from_rate, to_rate)
+
+
+def to_channels(wav: Tensor, channels: int) -> Tensor:
+    """Bring `[C, T]` to 1 or 2 channels: stereo is averaged to mono, mono is copied to both sides of stereo."""
+    if wav.shape[0] not in (1, 2) or channels not in (1, 2):
+        raise AudioError(f"audio has {wav.shape[0]} channels and {channels} are wanted; allowed are 1 and 2")
+    if wav.shape[0] == channels:
+        return wav
+    return wav.mean(dim=0, keepdim=True) if channels == 1 else wav.expand(2, -1)
+
+
+def _open(path: FilePath) -> sf.SoundFile:
+    if not Path(path).is_file():
+        raise AudioError(f"{path} is not a file")
+    try:
+        return sf.SoundFile(path)
+    except (sf.LibsndfileError, TypeError, ValueError) as error:
+        raise AudioError(f"{path} is not audio that libsndfile can read: {error}") from error
