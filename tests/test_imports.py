@@ -1,0 +1,61 @@
+"""Who may import whom: `app.py` -> `encodec_eval` -> `codec`, no cycles inside a package, bits without torch."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("codec", "encodec_eval")
+
+
+def _modules(package: str) -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
+
+
+def _imports(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Names of everything that a file imports at any depth; `from package import module` counts as the module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively; this project imports by full name"
+            full = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {full[name] if full[name] in modules else str(node.module) for name in full}
+    return names
+
+
+def _package_imports(package: str) -> dict[str, set[str]]:
+    modules = {name: path for each in PACKAGES for name, path in _modules(each).items()}
+    return {name: _imports(path, modules) for name, path in _modules(package).items()}
+
+
+@pytest.mark.parametrize(("package", "above"), [("codec", {"encodec_eval", "app"}), ("encodec_eval", {"app"})])
+def test_nothing_imports_upwards(package, above):
+    for module, imported in _package_imports(package).items():
+        assert not {name for name in imported if name.split(".")[0] in above}, f"{module} imports what stands above it"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_cycles(package):
+    imports = _package_imports(package)
+    graph = {module: {name for name in imported if name in imports} for module, imported in imports.items()}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
+
+
+def test_one_file_of_the_codec_touches_soundfile():
+    users = {module for module, imported in _package_imports("codec").items() if "soundfile" in imported}
+    assert users == {"codec.audio"}
+
+
+def test_requirements_name_what_the_package_needs():
+    tomllib = pytest.importorskip("tomllib")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {line.split(">=")[0] for line in project["dependencies"]}
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    assert {line.split("==")[0].split(">=")[0] for line in lines if line and not line.startswith("#")} == needed
