@@ -1,0 +1,146 @@
+"""Public corpora: where their files lie under a data folder, who speaks, and how torchaudio downloads them."""
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pandas as pd
+
+REACHABLE_TIMEOUT_S = 3.0
+TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --force-reinstall torch torchaudio"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus. `subsets[0]` is the default, `layout` is the folder of a subset and `pattern` its files in there.
+
+    `speaker_level` is the part of a file's path under that folder that names the speaker; None if nothing does.
+    Only the middle `excerpt_s` seconds of a file are used. `download(root, subset)` fetches and unpacks it.
+    """
+
+    name: str
+    title: str
+    licence: str
+    hours: str
+    rate: str
+    subsets: tuple[str, ...]
+    layout: str
+    pattern: str
+    url: str = ""
+    speaker_level: int | None = None
+    excerpt_s: float | None = None
+    download: Callable[[Path, str], object] | None = None
+
+    @property
+    def how(self) -> str:
+        """Where a user gets it by hand."""
+        return f"Get it from {self.url} and name its folder with --data-root"
+
+    def folder(self, root: Path, subset: str) -> Path:
+        return root / self.layout.format(subset=subset)
+
+    def present(self, root: Path, subset: str) -> bool:
+        return next(self.files(root, subset), None) is not None
+
+    def files(self, root: Path, subset: str) -> Iterator[tuple[Path, str | None]]:
+        """Audio files and their speakers, by path."""
+        folder = self.folder(root, subset)
+        for path in sorted(folder.glob(self.pattern.format(subset=subset))):
+            parts = path.relative_to(folder).parts
+            yield path, None if self.speaker_level is None else parts[self.speaker_level]
+
+    def fetch(self, root: Path, subset: str) -> str | None:
+        """Download a subset. Returns None, or why that cannot be done."""
+        if self.download is None:
+            return "it has to be downloaded by hand"
+        if not reachable(self.url):
+            return f"{urlparse(self.url).hostname} cannot be reached"
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.download(root, subset)
+        except ImportError as error:
+            raise OSError(f"{TORCHAUDIO_HINT} ({error})") from error
+        return None if self.present(root, subset) else "the download holds no audio"
+
+
+@dataclass(frozen=True)
+class CommonVoice(Corpus):
+    """Common Voice: a table of clips by split, with the speaker in its `client_id`."""
+
+    def files(self, root: Path, subset: str) -> Iterator[tuple[Path, str | None]]:
+        folder = self.folder(root, subset)
+        if (folder / f"{subset}.tsv").is_file():
+            table = pd.read_csv(folder / f"{subset}.tsv", sep="\t", quoting=3, usecols=["client_id", "path"])
+            for row in table.sort_values("path").itertuples():
+                yield folder / "clips" / str(row.path), str(row.client_id)
+
+
+def reachable(url: str) -> bool:
+    """Whether a connection to the host of a URL opens within three seconds, its name looked up included."""
+    parsed = urlparse(url)
+    address = (parsed.hostname or "", parsed.port or (80 if parsed.scheme == "http" else 443))
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(lambda: socket.create_connection(address, REACHABLE_TIMEOUT_S).close()).result(REACHABLE_TIMEOUT_S)
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        pool.shutdown(wait=False)
+    return True
+
+
+def _librispeech(root: Path, subset: str) -> object:
+    from torchaudio.datasets import LIBRISPEECH
+
+    return LIBRISPEECH(root, url=subset, download=True)
+
+
+def _libritts(root: Path, subset: str) -> object:
+    from torchaudio.datasets import LIBRITTS
+
+    return LIBRITTS(root, url=subset, download=True)
+
+
+def _vctk(root: Path, subset: str) -> object:
+    from torchaudio.datasets import VCTK_092
+
+    return VCTK_092(str(root), mic_id=subset, download=True)
+
+
+def _ljspeech(root: Path, subset: str) -> object:
+    from torchaudio.datasets import LJSPEECH
+
+    return LJSPEECH(root, download=True)
+
+
+def _musdb(root: Path, subset: str) -> object:
+    from torchaudio.datasets import MUSDB_HQ
+
+    return MUSDB_HQ(root, subset=subset, download=True)
+
+
+LIBRI_SUBSETS = ("test-clean", "test-other", "dev-clean", "dev-other")
+LIBRI_SUBSETS += ("train-clean-100", "train-clean-360", "train-other-500")
+
+_ALL = [
+    Corpus("librispeech", "LibriSpeech, read English", "CC BY 4.0", "5.4 (test-clean)", "16 kHz mono", LIBRI_SUBSETS,
+           "LibriSpeech/{subset}", "*/*/*.flac", "https://www.openslr.org/12", 0, None, _librispeech),
+    Corpus("libritts", "LibriTTS, read English", "CC BY 4.0", "8.6 (test-clean)", "24 kHz mono", LIBRI_SUBSETS,
+           "LibriTTS/{subset}", "*/*/*.wav", "https://www.openslr.org/60", 0, None, _libritts),
+    Corpus("vctk", "VCTK 0.92, 110 English speakers", "CC BY 4.0", "41", "48 kHz mono", ("mic2", "mic1"),
+           "VCTK-Corpus-0.92/wav48_silence_trimmed", "*/*_{subset}.flac", "https://datashare.ed.ac.uk/handle/10283/3443",
+           0, None, _vctk),
+    Corpus("ljspeech", "LJ Speech 1.1, one English speaker", "public domain", "24", "22.05 kHz mono", ("",),
+           "LJSpeech-1.1/wavs", "*.wav", "https://data.keithito.com", None, None, _ljspeech),
+    CommonVoice("commonvoice", "Common Voice, one language's folder", "CC0 1.0", "by language", "32 or 48 kHz mono",
+                ("test", "dev", "train", "validated"), "", "clips/*.mp3", "https://commonvoice.mozilla.org"),
+    Corpus("musdb", "MUSDB18-HQ mixtures, middle 30 s of each", "research only, by track", "0.4 (test)",
+           "44.1 kHz stereo", ("test", "train"), "musdb18hq/{subset}", "*/mixture.wav",
+           "https://zenodo.org/records/3338373", None, 30.0, _musdb),
+    Corpus("gtzan", "GTZAN genres, 1000 pieces of 30 s", "research only", "8.3", "22.05 kHz mono", ("",),
+           "genres", "*/*.wav", "http://marsyas.info/downloads/datasets.html"),
+]  # fmt: skip
+CORPORA = {corpus.name: corpus for corpus in _ALL}

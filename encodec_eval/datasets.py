@@ -1,0 +1,191 @@
+"""Named sets, folders and CSV manifests -> clips. Nothing is decoded here: only the headers of files are read."""
+
+import csv
+import hashlib
+import logging
+import os
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import codec.audio
+from encodec_eval.corpora import CORPORA, Corpus
+from encodec_eval.types import Clip, EvalError
+
+logger = logging.getLogger(__name__)
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
+BUNDLED = Path(__file__).parent / "data"
+SpeakerOf = Callable[[Path], str | None]
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """The clips of a run, in a fixed order, under the name that every output carries."""
+
+    name: str
+    clips: Sequence[Clip]
+    licence: str = ""
+    note: str = ""
+
+    @property
+    def file_list_sha256(self) -> str:
+        """Of the clips' ids, spans, rates and file sizes: two runs with the same hash measured the same list."""
+        lines = (f"{c.id}\t{c.start}\t{c.frames}\t{c.sample_rate}\t{os.path.getsize(c.path)}\n" for c in self.clips)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def default_data_root() -> Path:
+    """`$ENCODEC_EVAL_DATA`, or `encodec_eval` in the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("ENCODEC_EVAL_DATA") or Path(cache) / "encodec_eval")
+
+
+def load_set(spec: str, data_root: Path | None = None, download: bool = True) -> ClipSet:
+    """The clips of `NAME[:SUBSET]`, of a folder of audio files, of one audio file, or of a `.csv` manifest.
+
+    A corpus that is not under `data_root` is downloaded if that is possible. For `librispeech` alone the bundled
+    subset stands in where it is not, under its own name and with a warning.
+    Raises `EvalError` for an unknown name, a set that is not to be had, or a file that is not usable audio.
+    """
+    name, _, subset = spec.partition(":")
+    if name in BUNDLED_SETS and not subset:
+        return bundled_set(name)
+    if name in CORPORA:
+        return _corpus_set(CORPORA[name], subset, data_root or default_data_root(), download)
+    path = Path(spec)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return ClipSet(path.stem, manifest_clips(path))
+    if path.is_file():
+        return ClipSet(path.stem, [file_clip(path, path.parent)])
+    if path.is_dir():
+        return ClipSet(path.resolve().name, folder_clips(path))
+    known = ", ".join([*CORPORA, *BUNDLED_SETS])
+    raise EvalError(f"no set or path {spec!r}; allowed are {known}, a folder, an audio file, or a .csv manifest")
+
+
+def bundled_set(name: str) -> ClipSet:
+    """One of the sets that come with this package."""
+    licence, speaker_of = BUNDLED_SETS[name]
+    return ClipSet(name, folder_clips(BUNDLED / name, speaker_of), licence)
+
+
+def _librispeech_speaker(path: Path) -> str | None:
+    return path.name.split("-")[0]
+
+
+def _vctk_speaker(path: Path) -> str | None:
+    match = re.match(r"p\d+(?=_)", path.name)
+    return match[0] if match else None
+
+
+BUNDLED_SETS: dict[str, tuple[str, SpeakerOf]] = {
+    "librispeech-mini": ("CC BY 4.0", _librispeech_speaker),
+    "clips-48k": ("CC0, public domain, CC BY 3.0, CC BY 4.0 (by file)", _vctk_speaker),
+}
+
+
+def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> ClipSet:
+    subset = subset or corpus.subsets[0]
+    if subset not in corpus.subsets:
+        raise EvalError(f"{corpus.name} has no subset {subset!r}; allowed are {', '.join(corpus.subsets)}")
+    problem = None if corpus.present(root, subset) else "it is not there and downloads are off"
+    if problem and download:
+        problem = corpus.fetch(root, subset)
+    if problem is None:
+        clips = [file_clip(p, corpus.folder(root, subset), s) for p, s in corpus.files(root, subset)]
+        if corpus.excerpt_s:
+            clips = [middle(clip, corpus.excerpt_s) for clip in clips]
+        return ClipSet(f"{corpus.name}-{subset}" if subset else corpus.name, clips, corpus.licence)
+    wanted = f"{corpus.name}:{subset}" if subset else corpus.name
+    if corpus.name != "librispeech":
+        raise EvalError(f"{wanted} is not under {root}: {problem}. {corpus.how}")
+    note = f"{wanted} is not under {root} ({problem}); this is the bundled 30-utterance subset of test-other instead"
+    logger.warning("%s", note)
+    return replace(bundled_set("librispeech-mini"), note=note)
+
+
+def file_clip(path: Path, root: Path, speaker: str | None = None) -> Clip:
+    """The whole of an audio file as a clip, named by its path under `root` without ending."""
+    header = codec.audio.info(path)
+    if header.channels not in (1, 2):
+        raise EvalError(f"{path} has {header.channels} channels; allowed are 1 and 2")
+    if not header.frames:
+        raise EvalError(f"{path} has no samples")
+    clip_id = path.relative_to(root).with_suffix("").as_posix()
+    return Clip(clip_id, str(path), header.sample_rate, header.channels, header.frames, speaker=speaker)
+
+
+def folder_clips(folder: Path, speaker_of: SpeakerOf = lambda path: None) -> list[Clip]:
+    """Every audio file under a folder, by path. Files that differ in their ending only keep it in their id."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    if not paths:
+        raise EvalError(f"{folder} holds no audio; allowed are {', '.join(AUDIO_SUFFIXES)} files")
+    clips = [file_clip(path, folder, speaker_of(path)) for path in paths]
+    ids = [clip.id for clip in clips]
+    return [replace(c, id=c.id + Path(c.path).suffix) if ids.count(c.id) > 1 else c for c in clips]
+
+
+def manifest_clips(path: Path) -> list[Clip]:
+    """The clips of a CSV file with a column `path` (absolute, or relative to the CSV) and, each optional, `start` and
+    `duration` in seconds and `speaker`."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if "path" not in (reader.fieldnames or ()):
+            raise EvalError(
+                f"{path} has columns {reader.fieldnames}; it needs path, and may have start, duration, speaker"
+            )
+        clips = [_manifest_clip(row, path, line) for line, row in enumerate(reader, start=2)]
+    if not clips:
+        raise EvalError(f"{path} lists no clips")
+    if len({clip.id for clip in clips}) < len(clips):
+        raise EvalError(f"{path} lists a clip twice")
+    return clips
+
+
+def _manifest_clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
+    path = manifest.parent / row["path"]
+    clip = file_clip(path, path.parent, row.get("speaker") or None)
+    try:
+        start = round(float(row.get("start") or 0) * clip.sample_rate)
+        frames = round(float(row["duration"]) * clip.sample_rate) if row.get("duration") else clip.frames - start
+    except ValueError as error:
+        raise EvalError(f"{manifest} line {line}: start and duration must be seconds: {error}") from error
+    if start < 0 or frames < 1 or start + frames > clip.frames:
+        raise EvalError(f"{manifest} line {line}: {row['path']} has {clip.duration_s:g} s, which do not hold this span")
+    span = "" if frames == clip.frames else f"#{start}+{frames}"
+    return replace(clip, id=Path(row["path"]).with_suffix("").as_posix().lstrip("/") + span, start=start, frames=frames)
+
+
+def middle(clip: Clip, seconds: float) -> Clip:
+    """The middle `seconds` of a clip, or all of it if it is not longer."""
+    frames = min(clip.frames, round(seconds * clip.sample_rate))
+    return replace(clip, start=clip.start + (clip.frames - frames) // 2, frames=frames)
+
+
+def draw(clips: Sequence[Clip], limit: int, seed: int) -> list[Clip]:
+    """`limit` clips, the same for the same seed, in the set's order, as evenly over speakers as they allow.
+
+    Speakers are shuffled, the clips of each are shuffled, and one clip of each speaker is taken in turn. A clip
+    without a speaker counts as a speaker of its own.
+    """
+    if limit < 1:
+        raise EvalError(f"the limit must be at least 1, not {limit}")
+    generator = random.Random(seed)
+    groups = list(speaker_groups(clips).values())
+    generator.shuffle(groups)
+    for group in groups:
+        generator.shuffle(group)
+    rounds = ((group[i] for group in groups if i < len(group)) for i in range(max(map(len, groups))))
+    chosen = {clip.id for clip in [clip for each in rounds for clip in each][:limit]}
+    return [clip for clip in clips if clip.id in chosen]
+
+
+def speaker_groups(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
+    """Clips by speaker; a clip without one is a group of its own."""
+    groups: dict[str, list[Clip]] = {}
+    for clip in clips:
+        groups.setdefault(clip.speaker if clip.speaker is not None else f"clip {clip.id}", []).append(clip)
+    return groups

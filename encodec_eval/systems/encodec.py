@@ -1,0 +1,130 @@
+"""EnCodec as a system under test."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+import codec
+import codec.audio
+from encodec_eval.types import Clip, EvalError, Output, Point
+
+T = TypeVar("T")
+
+
+def number(value: float) -> str:
+    """A number as it stands in names: 6, 1.5."""
+    return f"{value:g}"
+
+
+def timed(work: Callable[[], T], device: str = "cpu") -> tuple[T, float]:
+    """What `work` returns, and the seconds it took."""
+    start = time.perf_counter()
+    result = work()
+    if not device.startswith("cpu"):
+        torch.cuda.synchronize()
+    return result, time.perf_counter() - start
+
+
+@lru_cache(maxsize=4)
+def load_encodec(model: str, device: str) -> codec.EncodecModel:
+    """The model of that name in evaluation mode, loaded once a process."""
+    return codec.load_model(model, device=device).eval()
+
+
+@dataclass(frozen=True)
+class Encodec:
+    """EnCodec at several bandwidths in kbps: encoded once, since a lower bandwidth is the first codebooks of a higher.
+
+    `encode_s` is the time of that one pass at the highest wanted bandwidth. Bandwidths of a model without segments
+    are decoded as one batch, whose time is shared out evenly.
+    """
+
+    model: str
+    bandwidths: tuple[float, ...] | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        allowed = self.loaded.config.target_bandwidths
+        for bandwidth in self.bandwidths or ():
+            if bandwidth not in allowed:
+                listed = ", ".join(map(number, allowed))
+                raise EvalError(f"{self.model} has no bandwidth {number(bandwidth)} kbps; allowed are {listed}")
+
+    @property
+    def loaded(self) -> codec.EncodecModel:
+        return load_encodec(self.model, self.device)
+
+    @cached_property
+    def points(self) -> Sequence[Point]:
+        series = self.loaded.name
+        bandwidths = sorted(self.bandwidths or self.loaded.config.target_bandwidths)
+        return [Point(f"{series}@{number(b)}", series, b) for b in bandwidths]
+
+    def describe(self) -> dict[str, object]:
+        return {
+            "system": "encodec",
+            "model": self.loaded.name,
+            "checkpoint_sha256": self.loaded.checkpoint_sha256,
+            "bandwidths": [point.nominal_kbps for point in self.points],
+            "device": self.device,
+        }
+
+    @torch.inference_mode()
+    def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
+        model, config = self.loaded, self.loaded.config
+        wav = codec.audio.to_channels(wav, config.audio_channels)
+        wav = codec.audio.resample(wav, sample_rate, config.sampling_rate).to(self.device)
+        bandwidths = [point.nominal_kbps for point in points if point.nominal_kbps is not None]
+        encode = partial(model.encode, wav[None], bandwidth=max(bandwidths))
+        output, encode_s = timed(encode, self.device)
+        encoded = cast(codec.EncodecEncoderOutput, output)
+        codebooks = [config.codebooks_for(bandwidth) for bandwidth in bandwidths]
+        decoded = self._decode(encoded, codebooks, wav.shape[-1])
+        outputs = []
+        for point, k, (audio, decode_s) in zip(points, codebooks, decoded, strict=True):
+            codes = encoded.audio_codes[:, 0, :k].cpu()
+            scaled = encoded.audio_scales[0] is not None
+            outputs.append(
+                Output(
+                    point=point,
+                    audio=audio.cpu(),
+                    sample_rate=config.sampling_rate,
+                    payload_bytes=payload_bytes(codes, encoded.last_frame_pad_length, config.codebook_size, scaled),
+                    encode_s=encode_s,
+                    decode_s=decode_s,
+                    codes=codes,
+                )
+            )
+        return outputs
+
+    def _decode(
+        self, encoded: codec.EncodecEncoderOutput, codebooks: list[int], samples: int
+    ) -> list[tuple[Tensor, float]]:
+        """The audio `[C, T]` for each count of codebooks, and the seconds it took."""
+        model, codes, scales = self.loaded, encoded.audio_codes, encoded.audio_scales
+        if model.config.chunk_length is None and scales[0] is None:
+            latents = [model.quantizer.decode(codes[0, :, :k].transpose(0, 1)) for k in codebooks]
+            audio, seconds = timed(lambda: model.decoder(torch.cat(latents)), self.device)
+            return [(wav[:, :samples], seconds / len(codebooks)) for wav in audio]
+        results = []
+        for k in codebooks:
+            decode = partial(model.decode, codes[:, :, :k], scales, last_frame_pad_length=encoded.last_frame_pad_length)
+            output, seconds = timed(decode, self.device)
+            results.append((cast(codec.EncodecDecoderOutput, output).audio_values[0, :, :samples], seconds))
+        return results
+
+
+def payload_bytes(codes: Tensor, last_frame_pad_length: int, codebook_size: int, scaled: bool) -> int:
+    """Bytes of `codes [N, K, F]` packed at the fewest whole bits, byte-aligned by segment, 4 more for its scale."""
+    segments, codebooks, frames = codes.shape
+    bits_per_frame = codebooks * math.ceil(math.log2(codebook_size))
+    lengths = [frames] * (segments - 1) + [frames - last_frame_pad_length]
+    return sum(math.ceil(bits_per_frame * length / 8) + 4 * scaled for length in lengths)

@@ -1,0 +1,65 @@
+"""Audio that another codec decoded elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from torch import Tensor
+
+import codec.audio
+from encodec_eval.datasets import AUDIO_SUFFIXES
+from encodec_eval.types import Clip, EvalError, Output, Point
+
+
+@dataclass(frozen=True)
+class DecodedFolder:
+    """Audio decoded elsewhere, matched to clips by id, or by file name without its ending where that is unique.
+
+    `name` may end in `@` and what tells points of one series apart. The size comes from `compressed`, a folder of
+    coded files matched in the same way, or from `kbps`, or is unknown.
+    """
+
+    name: str
+    folder: str
+    kbps: float | None = None
+    compressed: str | None = None
+
+    def __post_init__(self) -> None:
+        for folder in filter(None, (self.folder, self.compressed)):
+            if not Path(folder).is_dir():
+                raise EvalError(f"{folder} of system {self.name} is not a folder")
+
+    @property
+    def points(self) -> Sequence[Point]:
+        return [Point(self.name, self.name.split("@")[0], self.kbps)]
+
+    def describe(self) -> dict[str, object]:
+        return {"system": "folder", "name": self.name, "folder": self.folder, "kbps": self.kbps}
+
+    def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
+        if clip is None:
+            raise EvalError("decoded files are found by the clip they belong to, and none was given")
+        audio, rate = codec.audio.load(find(self.folder, clip, AUDIO_SUFFIXES))
+        size = find(self.compressed, clip).stat().st_size if self.compressed else None
+        return [Output(point, audio, rate, file_bytes=size) for point in points]
+
+
+def find(folder: str, clip: Clip, suffixes: Sequence[str] | None = None) -> Path:
+    """The one file of the folder that belongs to the clip. Raises `EvalError` for none or several."""
+    found = stems(folder).get(Path(clip.id).name, [])
+    found = [path for path in found if suffixes is None or path.suffix.lower() in suffixes]
+    exact = [path for path in found if path.relative_to(folder).with_suffix("").as_posix() == clip.id]
+    if len(exact or found) != 1:
+        raise EvalError(f"{folder} has {len(found)} files for clip {clip.id}; one is needed")
+    return (exact or found)[0]
+
+
+@lru_cache(maxsize=16)
+def stems(folder: str) -> dict[str, list[Path]]:
+    """The files under a folder by their name without ending."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            files.setdefault(path.stem, []).append(path)
+    return files

@@ -1,0 +1,115 @@
+"""What the stages of an evaluation hand to each other. No logic here.
+
+Shapes: audio is `[C, T]` float32 with full scale at 1, codes are `[K, F]` or, segment by segment, `[N, K, F]`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+
+class EvalError(ValueError):
+    """What the user asked for cannot be done. The message says what was given and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz."""
+
+    id: str
+    path: str
+    sample_rate: int
+    channels: int
+    frames: int
+    start: int = 0
+    speaker: str | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return self.frames / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Point:
+    """One operating point of a codec: a row of the tables. `series` joins the points of one curve."""
+
+    name: str
+    series: str
+    nominal_kbps: float | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a system made of one clip at one operating point.
+
+    Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
+    signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
+    """
+
+    point: Point
+    audio: Tensor
+    sample_rate: int
+    payload_bytes: float | None = None
+    file_bytes: int | None = None
+    entropy_bytes: int | None = None
+    encode_s: float | None = None
+    decode_s: float | None = None
+    codes: Tensor | None = None
+
+
+class System(Protocol):
+    """A codec under test: audio in, audio and bytes out. Instances are small, picklable and load their model late."""
+
+    @property
+    def points(self) -> Sequence[Point]:
+        """Every operating point, lowest rate first."""
+
+    def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
+        """Code and decode `wav [C, T]` at some of the points. The clip is for systems that look a file up by its id.
+
+        Raises `EvalError` or `codec.CodecError` where this audio cannot be processed.
+        """
+
+    def describe(self) -> dict[str, object]:
+        """Settings that decide the numbers, for the record of the run and for telling two runs apart."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One cell: a finite value, or none and the reason. Never a stand-in number."""
+
+    clip: str
+    point: str
+    metric: str
+    value: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure and what it needs.
+
+    A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
+    resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`.
+    It returns a finite float or raises `UndefinedError` with the reason.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool | None
+    range: tuple[float, float]
+    source: str
+    function: Callable[..., float]
+    kind: Literal["pair", "output"] = "pair"
+    sample_rate: int | None = None
+    channels: Literal["mono", "each"] = "mono"
+    max_piece_s: float | None = None
+    digits: int = 2
+    extra: str | None = None
+
+
+class UndefinedError(ValueError):
+    """A metric has no value for this audio; the message is the reason."""
