@@ -1,0 +1,1 @@
+"""Listening tests after ITU-R BS.1534 (MUSHRA), from a codec to a figure."""

@@ -1,0 +1,73 @@
+"""The synchronised player: a web component without dependencies, for plain pages and for Gradio's `gr.HTML`.
+
+`engine.js` (Web Audio), `view.js` and `player.js` (the element `<sync-player>`) and `player.css` (its looks) lie beside this file.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
+
+_FOLDER = Path(__file__).parent
+_GRADIO_GLUE = """
+const player = element.querySelector("sync-player");
+const theme = () => { player.style.colorScheme = document.body.classList.contains("dark") ? "dark" : "light"; };
+new MutationObserver(theme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+const show = () => { player.versions = (props.value && props.value.versions) || []; };
+theme();
+show();
+watch("value", show);
+"""
+
+
+class Version(TypedDict, total=False):
+    """One version of a clip: what the button says, where the audio is (URL or data URL), a second, smaller line."""
+
+    label: str
+    url: str
+    note: str
+
+
+def data_url(path: str | Path) -> str:
+    """The audio file at `path` as a base64 data URL, for pages that must work without a server."""
+    return "data:audio/wav;base64," + base64.b64encode(Path(path).read_bytes()).decode()
+
+
+def script() -> str:
+    """JavaScript that defines the element `<sync-player>`, its looks included. Running it twice does no harm."""
+    source = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("engine.js", "view.js", "player.js"))
+    css = json.dumps((_FOLDER / "player.css").read_text(encoding="utf-8"))
+    define = f'PlayerView.css = {css};\ncustomElements.define("sync-player", SyncPlayer);'
+    return f"if (!customElements.get('sync-player')) {{\n{source}\nglobalThis.SyncPlayer = SyncPlayer;\n{define}\n}}\n"
+
+
+def page(title: str, versions: Sequence[Version]) -> str:
+    """A complete HTML page with one player. With data URLs it needs no other file and opens from disk."""
+    items = json.dumps(list(versions)).replace("</", "<\\/")
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ max-width: 760px; margin: 0 auto; padding: 24px 16px; font-family: system-ui, sans-serif; }}
+</style></head>
+<body><main><h1>{html.escape(title)}</h1><sync-player></sync-player></main>
+<script>{script()}
+document.querySelector("sync-player").versions = {items};
+</script></body></html>
+"""
+
+
+def gradio_arguments(attributes: str = "") -> dict[str, str | bool]:
+    """Arguments that make a `gr.HTML` this player: `gr.HTML(value={"versions": [...]}, **gradio_arguments())`.
+
+    The value is `{"versions": [Version, ...]}`; give URLs that the browser can fetch (`/gradio_api/file=...`), as a
+    value is compared whole at each update. `attributes` is put into the tag, for example `no-buttons`.
+    """
+    return {
+        "html_template": f"<sync-player {attributes}></sync-player>",
+        "js_on_load": script() + _GRADIO_GLUE,
+        "apply_default_css": False,
+    }
