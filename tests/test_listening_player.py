@@ -1,4 +1,4 @@
-"""The synchronised player in headless Chromium: samples that come out, keys, loops, levels, a page from disk, Gradio."""
+"""The synchronised player in headless Chromium: output samples, keys, loops, levels, a page from disk, Gradio."""
 
 import numpy as np
 import pytest

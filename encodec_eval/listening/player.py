@@ -1,6 +1,6 @@
 """The synchronised player: a web component without dependencies, for plain pages and for Gradio's `gr.HTML`.
 
-`engine.js` (Web Audio), `view.js` and `player.js` (the element `<sync-player>`) and `player.css` (its looks) lie beside this file.
+Beside this file lie `engine.js` (Web Audio), `view.js` and `player.js` (the element `<sync-player>`) and `player.css`.
 """
 
 import base64
