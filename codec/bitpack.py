@@ -1,0 +1,46 @@
+"""Fixed-width integers <-> bytes: value after value, the low bits of a byte first, zero bits to fill the last byte."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from codec.errors import EcdcError
+
+MAX_BITS = 16
+
+
+def packed_size(count: int, bits: int) -> int:
+    """Bytes that `count` values of `bits` bits take."""
+    return -(-count * bits // 8)
+
+
+def pack(values: ArrayLike, bits: int) -> bytes:
+    """Pack integers of any shape, in C order, into `packed_size(count, bits)` bytes.
+
+    Raises `EcdcError` if a value does not fit into `bits` bits (1 to 16).
+    """
+    _check_bits(bits)
+    flat = np.asarray(values).reshape(-1)
+    if flat.size and (flat.dtype.kind not in "iu" or flat.min() < 0 or flat.max() >= 1 << bits):
+        raise EcdcError(f"values to pack in {bits} bits must be integers from 0 to {(1 << bits) - 1}")
+    words = flat.astype("<u2").view(np.uint8).reshape(-1, 2)
+    return np.packbits(np.unpackbits(words, axis=1, count=bits, bitorder="little"), bitorder="little").tobytes()
+
+
+def unpack(data: bytes, count: int, bits: int) -> NDArray[np.int64]:
+    """Read `count` values of `bits` bits (1 to 16) from the start of `data`.
+
+    Raises `EcdcError` if `data` is too short, before anything of the size of `count` is allocated.
+    """
+    _check_bits(bits)
+    size = packed_size(count, bits)
+    if count < 0 or size > len(data):
+        raise EcdcError(f"{count} values of {bits} bits take {size} bytes; only {len(data)} are there")
+    spread = np.unpackbits(np.frombuffer(data, np.uint8, size), count=count * bits, bitorder="little")
+    return np.packbits(spread.reshape(count, bits), axis=1, bitorder="little").astype(np.int64) @ (
+        1 << 8 * np.arange(-(-bits // 8))
+    )
+
+
+def _check_bits(bits: int) -> None:
+    if not 1 <= bits <= MAX_BITS:
+        raise EcdcError(f"the width of packed values must be 1 to {MAX_BITS} bits, not {bits}")
