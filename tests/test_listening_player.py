@@ -148,6 +148,32 @@ def test_without_a_loop_it_stops_at_the_end(opened):
     assert opened.evaluate(PROBE)["position"] == 0
 
 
+def test_versions_that_follow_do_not_disturb_what_plays(opened):
+    opened.evaluate("player = document.querySelector('sync-player'); all = player.versions; player.versions = []")
+    opened.evaluate("player.load(all.slice(0, 2))")
+    opened.wait_for_function(f"{PROBE}.ready")
+    opened.evaluate("player.setSelection({ start: 0.5, end: 2.5 }); player.select(1)")
+    opened.get_by_label("Play", exact=True).click()
+    opened.wait_for_function(f"{PROBE}.position > 1")
+    before = opened.evaluate(PROBE)
+    opened.evaluate("player.load(all)")
+    opened.wait_for_function(f"{PROBE}.gains.length === 3")
+    after = opened.evaluate(PROBE)
+    assert after["playing"]
+    assert (after["active"], after["loop"]) == (1, before["loop"])
+    assert after["position"] - before["position"] == pytest.approx(after["time"] - before["time"], abs=0.06)
+    opened.keyboard.press("3")
+    opened.wait_for_function(f"{PROBE}.gains[2] === 1")
+
+
+def test_a_fixed_rate_decodes_everything_at_it(opened):
+    opened.evaluate("player = document.querySelector('sync-player'); all = player.versions; player.versions = []")
+    opened.evaluate("player.setAttribute('rate', 48000); player.load(all)")
+    opened.wait_for_function(f"{PROBE}.ready")
+    assert opened.evaluate(PROBE)["sampleRate"] == 48000
+    assert opened.evaluate(PROBE)["duration"] == pytest.approx(3)
+
+
 @pytest.mark.parametrize("width", [320, 375, 1000])
 def test_nothing_overflows_sideways(opened, width):
     opened.set_viewport_size({"width": width, "height": 700})

@@ -92,6 +92,13 @@ class SyncEngine {
     this.active = index;
   }
 
+  // The same clip with more versions of it: playback goes on where it is.
+  replace(buffers, when) {
+    this.buffers = buffers;
+    this.duration = buffers[0].duration;
+    if (this.voice) this.start(this.position(when), when);
+  }
+
   setLoop(loop, when) {
     this.loop = loop;
     if (this.voice) this.start(this.position(when), when);
@@ -130,18 +137,25 @@ function wavRate(bytes) {
   return bytes.byteLength > 28 && view.getUint32(0) === 0x52494646 ? view.getUint32(24, true) : 0;
 }
 
-// Decodes all URLs at one rate (the highest that a WAV header names, else 48 kHz), padded with silence to one length.
-async function loadBuffers(urls) {
-  const files = await Promise.all(urls.map(audioBytes));
-  const rate = Math.max(...files.map(wavRate)) || 48000;
+// Decodes all URLs at one rate (the one given, else the highest that a WAV header names, else 48 kHz), padded with
+// silence to one length. `known` maps a URL to its buffer: what it has is not fetched again, what is new is added.
+async function loadBuffers(urls, fixedRate = 0, known = new Map()) {
+  const files = new Map();
+  const fetchOne = async (url) => files.set(url, await audioBytes(url));
+  await Promise.all(urls.filter((url) => !known.has(url)).map(fetchOne));
+  const rate = fixedRate || Math.max(...[...files.values()].map(wavRate)) || 48000;
   const decoder = new OfflineAudioContext(1, 1, Math.min(Math.max(rate, 8000), 96000));
-  const decoded = await Promise.all(files.map((bytes) => decoder.decodeAudioData(bytes)));
+  const decodeOne = async ([url, bytes]) => known.set(url, await decoder.decodeAudioData(bytes));
+  await Promise.all([...files].map(decodeOne));
+  const decoded = urls.map((url) => known.get(url));
   const length = Math.max(...decoded.map((buffer) => buffer.length));
-  return decoded.map((buffer) => {
-    if (buffer.length === length) return buffer;
-    const { numberOfChannels, sampleRate } = buffer;
-    const padded = new AudioBuffer({ length, numberOfChannels, sampleRate });
-    for (let c = 0; c < numberOfChannels; c++) padded.copyToChannel(buffer.getChannelData(c), c);
-    return padded;
-  });
+  return decoded.map((buffer) => padded(buffer, length));
+}
+
+function padded(buffer, length) {
+  if (buffer.length === length) return buffer;
+  const { numberOfChannels, sampleRate } = buffer;
+  const longer = new AudioBuffer({ length, numberOfChannels, sampleRate });
+  for (let c = 0; c < numberOfChannels; c++) longer.copyToChannel(buffer.getChannelData(c), c);
+  return longer;
 }

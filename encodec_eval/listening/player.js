@@ -1,6 +1,7 @@
 // <sync-player>: hear several versions of one clip as if there were one playback with a switch.
 // Set `player.versions = [{label, url, note}]`; url is a WAV (any format the browser decodes) or a data URL.
-// Attributes: no-buttons (the page draws its own version buttons), no-keys (no keyboard outside the player).
+// Attributes: no-buttons (the page draws its own version buttons), no-keys (no keyboard outside the player), rate (in
+// Hz, what all versions are decoded at: give it where versions of other rates may follow).
 // Events: ready, play, pause, select {index}, loop {start, end} or null, error {message}. Tests read player.probe().
 
 const LEAD_S = 0.02; // everything is scheduled a little ahead: all sources then start on the same sample
@@ -44,16 +45,17 @@ class SyncPlayer extends PlayerView {
   }
 
   // Resolves to true when all versions can be heard; to false when one failed (message shown, error sent) or a later
-  // call overtook this one.
+  // call overtook this one. A list that begins with the present one leaves position, loop, choice and playback alone.
   async load(versions) {
-    this.unload();
+    const grows = Boolean(this.buffers) && this.buffers.every((_, i) => this.items[i].url === versions[i]?.url);
+    if (!grows) this.unload();
     this.items = versions;
-    this.say(versions.length ? "Loading…" : "");
+    if (!grows) this.say(versions.length ? "Loading…" : "");
     this.drawVersions();
     if (!versions.length) return false;
     let buffers;
     try {
-      buffers = await loadBuffers(versions.map((version) => version.url));
+      buffers = await loadBuffers(versions.map(({ url }) => url), Number(this.getAttribute("rate")), this.known);
     } catch (error) {
       if (this.items === versions) this.fail(`The audio could not be loaded: ${error.message}`);
       return false;
@@ -61,11 +63,13 @@ class SyncPlayer extends PlayerView {
     if (this.items !== versions) return false;
     this.buffers = buffers;
     this.duration = buffers[0].duration;
+    this.engine?.replace(buffers, this.soon);
     this.ui.wave.setAttribute("aria-valuemax", this.duration.toFixed(2));
     this.ui.wave.removeAttribute("aria-disabled");
     this.ui.play.disabled = false;
     this.say("");
     this.drawWave(buffers[0]);
+    this.drawVersions();
     this.paint();
     this.send("ready");
     return true;
@@ -74,6 +78,7 @@ class SyncPlayer extends PlayerView {
   unload() {
     this.engine?.context.close();
     this.engine = this.buffers = null;
+    this.known = new Map();
     this.selection = null;
     this.active = this.startAt = this.duration = 0;
     this.ui.play.disabled = true;
@@ -138,7 +143,7 @@ class SyncPlayer extends PlayerView {
   }
 
   select(index) {
-    if (!this.buffers || !(index in this.items)) return;
+    if (!this.buffers?.[index]) return;
     this.active = index;
     this.engine?.select(index, this.soon);
     this.showActive();

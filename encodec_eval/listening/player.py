@@ -15,7 +15,10 @@ _GRADIO_GLUE = """
 const player = element.querySelector("sync-player");
 const theme = () => { player.style.colorScheme = document.body.classList.contains("dark") ? "dark" : "light"; };
 new MutationObserver(theme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-const show = () => { player.versions = (props.value && props.value.versions) || []; };
+const show = () => {
+  const versions = (props.value && props.value.versions) || [];
+  player.versions = versions.map((version) => ({ url: version.audio && version.audio.url, ...version }));
+};
 theme();
 show();
 watch("value", show);
@@ -63,8 +66,9 @@ document.querySelector("sync-player").versions = {items};
 def gradio_arguments(attributes: str = "") -> dict[str, str | bool]:
     """Arguments that make a `gr.HTML` this player: `gr.HTML(value={"versions": [...]}, **gradio_arguments())`.
 
-    The value is `{"versions": [Version, ...]}`; give URLs that the browser can fetch (`/gradio_api/file=...`), as a
-    value is compared whole at each update. `attributes` is put into the tag, for example `no-buttons`.
+    The value is `{"versions": [Version, ...]}`. Give URLs that the browser can fetch, or instead of `url` a dumped
+    `gr.FileData` as `audio`, but no data URLs: a value is compared whole at each update. A value that begins with the
+    versions shown adds to them without disturbing what plays. `attributes` is put into the tag, as in `rate=48000`.
     """
     return {
         "html_template": f"<sync-player {attributes}></sync-player>",

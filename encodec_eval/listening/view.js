@@ -65,6 +65,7 @@ class PlayerView extends HTMLElement {
   }
 
   drawVersions() {
+    const focused = [...this.ui.versions.children].indexOf(this.shadowRoot.activeElement);
     this.ui.versions.replaceChildren(
       ...this.items.map(({ label, note }, i) => {
         const button = document.createElement("button");
@@ -73,10 +74,12 @@ class PlayerView extends HTMLElement {
         if (note) text.append(Object.assign(document.createElement("small"), { textContent: note }));
         if (i < 9) button.append(Object.assign(document.createElement("kbd"), { textContent: i + 1 }));
         button.append(text);
+        button.disabled = !this.buffers?.[i];
         button.onclick = () => this.select(i);
         return button;
       }),
     );
+    this.ui.versions.children[focused]?.focus();
     this.showActive();
   }
 
