@@ -1,1 +1,31 @@
-"""EnCodec inference."""
+"""EnCodec inference: configuration, feature extraction, model and weights.
+
+Letters of tensor shapes, everywhere in this project: B batch, C channels, T samples, F frames, K codebooks,
+D features of a latent, N segments. Audio is `[B, C, T]` or `[C, T]` with full scale at 1.
+"""
+
+from codec import audio
+from codec.config import EncodecConfig
+from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
+from codec.features import EncodecFeatureExtractor
+from codec.model import EncodecDecoderOutput, EncodecEncoderOutput, EncodecModel, EncodecOutput, load_model
+from codec.weights import available_models
+
+AutoProcessor = EncodecFeatureExtractor  # the name transformers' documented examples use
+
+__all__ = [
+    "AudioError",
+    "AutoProcessor",
+    "CheckpointError",
+    "CodecError",
+    "EcdcError",
+    "EncodecConfig",
+    "EncodecDecoderOutput",
+    "EncodecEncoderOutput",
+    "EncodecFeatureExtractor",
+    "EncodecModel",
+    "EncodecOutput",
+    "audio",
+    "available_models",
+    "load_model",
+]

@@ -1,0 +1,247 @@
+"""`EncodecFeatureExtractor`: arrays to the padded batch and mask a model takes, as transformers' extractor does it."""
+
+import json
+import logging
+import math
+from collections import UserDict
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from codec import weights
+from codec.config import CONFIG_NAME, EncodecConfig
+from codec.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
+
+PREPROCESSOR_NAME = "preprocessor_config.json"
+Array = NDArray[Any]
+
+
+class BatchFeature(UserDict[str, Any]):
+    """A dictionary whose entries are also attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "data" and name in self.data:
+            return self.data[name]
+        raise AttributeError(name)
+
+    def to(self, *args: Any, **kwargs: Any) -> "BatchFeature":
+        """Move the tensors, as `Tensor.to` does; a floating dtype changes floating tensors only."""
+        for name, value in self.data.items():
+            if isinstance(value, torch.Tensor):
+                moved = value.to(*args, **kwargs)
+                keep = moved.is_floating_point() and not value.is_floating_point()
+                self.data[name] = value.to(moved.device) if keep else moved
+        return self
+
+
+class EncodecFeatureExtractor:
+    """Prepares audio for `EncodecModel`, with the arguments, outputs, warnings and errors of transformers' extractor.
+
+    Args:
+        feature_size: 1 for mono, 2 for stereo.
+        sampling_rate: Hz.
+        padding_value: what shorter items are filled up with.
+        chunk_length_s: length of a segment in s; audio is then padded to whole segments.
+        overlap: fraction of a segment shared with the next.
+    """
+
+    model_input_names = ("input_values", "padding_mask")
+
+    def __init__(
+        self,
+        feature_size: int = 1,
+        sampling_rate: int = 24000,
+        padding_value: float = 0.0,
+        chunk_length_s: float | None = None,
+        overlap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.feature_size = feature_size
+        self.sampling_rate = sampling_rate
+        self.padding_value = padding_value
+        self.chunk_length_s = chunk_length_s
+        self.overlap = overlap
+        self.padding_side = kwargs.pop("padding_side", "right")
+        self.return_attention_mask = kwargs.pop("return_attention_mask", True)
+        if self.padding_side != "right":
+            raise ValueError(f"padding_side must be 'right', as EnCodec models need it, got {self.padding_side!r}")
+
+    def __repr__(self) -> str:
+        return f"EncodecFeatureExtractor {json.dumps(self.to_dict(), indent=2, sort_keys=True)}\n"
+
+    @property
+    def chunk_length(self) -> int | None:
+        return None if self.chunk_length_s is None else int(self.chunk_length_s * self.sampling_rate)
+
+    @property
+    def chunk_stride(self) -> int | None:
+        if self.chunk_length is None or self.overlap is None:
+            return None
+        return max(1, int((1.0 - self.overlap) * self.chunk_length))
+
+    def __call__(
+        self,
+        raw_audio: Array | Sequence[Any],
+        padding: bool | str | None = None,
+        truncation: bool = False,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+        sampling_rate: int | None = None,
+    ) -> BatchFeature:
+        """Batch one clip or several.
+
+        Args:
+            raw_audio: a clip (`[T]`, or `[2, T]` for stereo) as array or list, or a list of clips.
+            padding: True or "longest" (default), "max_length", or False or "do_not_pad".
+            truncation: cut clips to `max_length`, or to the whole segments of the shortest.
+            max_length: samples.
+            return_tensors: "pt" or "np"; None returns lists of arrays.
+            sampling_rate: of `raw_audio` in Hz; checked when given.
+
+        Returns input_values `[B, C, T]` and, with padding, padding_mask `[B, T]` (int32, 1 where there is audio).
+        Raises `ValueError` for a wrong rate, shape or channel count, no audio, or both padding and truncation.
+        """
+        self._check_rate(sampling_rate)
+        if padding and truncation:
+            raise ValueError("Both padding and truncation were set. Make sure you only set one.")
+        if padding is None:
+            padding = True
+        clips = self._clips(raw_audio)
+        chunked = self.chunk_length is not None and self.chunk_stride is not None and max_length is None
+        if chunked and (truncation or padding):
+            assert self.chunk_length is not None
+            assert self.chunk_stride is not None
+            if truncation:
+                steps = math.floor(min(map(len, clips)) / self.chunk_stride)
+            else:
+                steps = math.ceil(max(map(len, clips)) / self.chunk_stride)
+                padding = "max_length"
+            max_length = (steps - 1) * self.chunk_stride + self.chunk_length
+        features = BatchFeature()
+        if not chunked or truncation or padding:
+            clips, mask = self._pad(clips, padding, truncation, max_length)
+            if padding:
+                features["padding_mask"] = mask
+        features["input_values"] = [clip[None, :] if self.feature_size == 1 else clip.T for clip in clips]
+        if return_tensors is not None:
+            for name, value in features.items():
+                features[name] = _to_tensor(value, return_tensors)
+        return features
+
+    def _check_rate(self, sampling_rate: int | None) -> None:
+        if sampling_rate is None:
+            logger.warning(
+                "It is strongly recommended to pass the `sampling_rate` argument to `%s()`. "
+                "Failing to do so can result in silent errors that might be hard to debug.",
+                type(self).__name__,
+            )
+        elif sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"The model corresponding to this feature extractor: {self} was trained using a sampling rate of "
+                f"{self.sampling_rate}. Please make sure that the provided audio input was sampled with "
+                f"{self.sampling_rate} and not {sampling_rate}."
+            )
+
+    def _clips(self, raw_audio: Array | Sequence[Any]) -> list[Array]:
+        """The clips as arrays `[T]` or `[T, C]`."""
+        if len(raw_audio) == 0:
+            raise ValueError("raw_audio is empty; give a clip of at least one sample, or a list of clips")
+        if isinstance(raw_audio, (list, tuple)) and isinstance(raw_audio[0], (np.ndarray, tuple, list)):
+            clips = [np.asarray(clip, dtype=np.float32).T for clip in raw_audio]
+        else:
+            clip = np.asarray(raw_audio) if isinstance(raw_audio, np.ndarray) else np.asarray(raw_audio, np.float32)
+            clips = [clip.T]
+        for clip in clips:
+            if clip.ndim > 2:
+                raise ValueError(f"Expected input shape (channels, length) but got shape {clip.shape}")
+            if self.feature_size == 1 and clip.ndim != 1:
+                raise ValueError(f"Expected mono audio but example has {clip.shape[-1]} channels")
+            if self.feature_size == 2 and clip.shape[-1] != 2:
+                raise ValueError(f"Expected stereo audio but example has {clip.shape[-1]} channels")
+        return [clip.astype(np.float32) if clip.dtype == np.float64 else clip for clip in clips]
+
+    def _pad(
+        self, clips: list[Array], padding: bool | str, truncation: bool, max_length: int | None
+    ) -> tuple[list[Array], Array | list[Array]]:
+        if padding not in (True, False, "longest", "max_length", "do_not_pad"):
+            raise ValueError(f"padding must be a bool, 'longest', 'max_length' or 'do_not_pad', got {padding!r}")
+        if truncation:
+            if max_length is None:
+                raise ValueError("When setting ``truncation=True``, make sure that ``max_length`` is defined.")
+            clips = [clip[:max_length] for clip in clips]
+        if padding == "max_length" and max_length is None:
+            raise ValueError("When setting ``padding=max_length``, make sure that max_length is defined")
+        masks = [np.ones(len(clip), dtype=np.int32) for clip in clips]
+        if padding in (True, "longest", "max_length"):
+            target = max_length if padding == "max_length" else max(map(len, clips))
+            assert target is not None
+            masks = [np.pad(mask, (0, max(0, target - len(mask)))) for mask in masks]
+            clips = [self._pad_clip(clip, target) for clip in clips]
+        same = len({len(mask) for mask in masks}) == 1
+        return clips, np.stack(masks) if same else masks
+
+    def _pad_clip(self, clip: Array, target: int) -> Array:
+        width = [(0, max(0, target - len(clip)))] + [(0, 0)] * (clip.ndim - 1)
+        return np.pad(clip, width, constant_values=self.padding_value)
+
+    @classmethod
+    def from_config(cls, config: EncodecConfig) -> "EncodecFeatureExtractor":
+        """The extractor that fits a model."""
+        return cls(
+            feature_size=config.audio_channels,
+            sampling_rate=config.sampling_rate,
+            chunk_length_s=config.chunk_length_s,
+            overlap=config.overlap,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "feature_extractor_type": type(self).__name__,
+            "feature_size": self.feature_size,
+            "sampling_rate": self.sampling_rate,
+            "padding_value": self.padding_value,
+            "padding_side": self.padding_side,
+            "return_attention_mask": self.return_attention_mask,
+            "chunk_length_s": self.chunk_length_s,
+            "overlap": self.overlap,
+        }
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write `preprocessor_config.json` into `folder`, which is made if missing."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_dict(), indent=2, sort_keys=True)
+        (Path(folder) / PREPROCESSOR_NAME).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, name: str | PathLike[str], **hub_options: Any) -> "EncodecFeatureExtractor":
+        """The extractor of a model, by any name `EncodecModel.from_pretrained` takes. Raises `CheckpointError`."""
+        path = weights.find_file(name, PREPROCESSOR_NAME, **hub_options)
+        if path is None:
+            config = weights.find_file(name, CONFIG_NAME, **hub_options)
+            if config is None:
+                raise CheckpointError(f"{name} has neither {PREPROCESSOR_NAME} nor {CONFIG_NAME}")
+            return cls.from_config(EncodecConfig.from_json_file(config))
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**values)
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(f"cannot read {path}: {error}") from error
+
+
+def _to_tensor(value: Any, return_tensors: str) -> Any:
+    if return_tensors not in ("pt", "np"):
+        raise ValueError(f"return_tensors must be 'pt' or 'np', got {return_tensors!r}")
+    if len({item.shape for item in value}) > 1:
+        raise ValueError(
+            "Unable to create tensor, you should probably activate padding with 'padding=True' "
+            "to have batched tensors with the same length."
+        )
+    array = np.stack(list(value))
+    return torch.from_numpy(array) if return_tensors == "pt" else array

@@ -1,0 +1,205 @@
+"""The layers of SEANet, each able to run on a whole clip or on a stream piece by piece with the same result.
+
+Activations are time-major, `[B, T, C]`: the samples a causal layer carries over are then one block of memory, and
+1x1 and transposed convolutions are plain matrix products. Every layer has
+
+    step(x, state, last) -> (y, state)
+
+where `state` is what the layer needs of the past (None at the start of a clip, never changed in place) and `last`
+says that nothing follows. `forward(x)` is `step(x, None, last=True)` without the state.
+"""
+
+import math
+from typing import Any, TypeAlias, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codec.config import EncodecConfig
+
+State: TypeAlias = Any  # None, a Tensor, or a nested tuple of these
+
+
+class Layer(nn.Module):
+    """A layer without memory, and the base of those that have some."""
+
+    def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.step(x, None, last=True)[0]
+
+
+class Elu(Layer):
+    def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        return F.elu(x), None
+
+
+class Conv(Layer):
+    """Convolution over time whose padding makes `ceil(T / stride)` frames of T samples.
+
+    Causal: all fixed padding is on the left. Otherwise it is split, the larger half on the left. The last, incomplete
+    frame is padded on the right. State: the input samples `[B, *, C]` that frames to come still need.
+    """
+
+    def __init__(
+        self,
+        config: EncodecConfig,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        dilation: int = 1,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation)
+        self.norm = _norm(config, out_channels)
+        self.causal = config.use_causal_conv
+        self.pad_mode = config.pad_mode
+        self.stride = stride
+        self.span = (kernel_size - 1) * dilation + 1
+        self.padding = self.span - stride
+        _init_weights(self.conv, fan_in=in_channels * kernel_size)
+
+    def step(self, x: Tensor, state: Tensor | None, last: bool) -> tuple[Tensor, Tensor | None]:
+        if not last:
+            _require_streamable(self.causal, self.norm)
+            if state is None and x.shape[1] <= self.padding:
+                raise ValueError(f"a stream must begin with more than {self.padding} steps, not {x.shape[1]}")
+        carried = 0 if state is None else state.shape[1] - self.padding
+        left = self.padding if state is None else 0
+        right = -(x.shape[1] + carried) % self.stride if last else 0
+        if not self.causal:
+            half = self.padding // 2
+            left, right = left - half, right + half
+        x = x if state is None else torch.cat([state, x], dim=1)
+        x = _pad(x, left, right, self.pad_mode)
+        frames = max(0, (x.shape[1] - self.span) // self.stride + 1)
+        rest = None if last else x[:, frames * self.stride :].clone()
+        if frames == 0:
+            return x.new_empty(x.shape[0], 0, self.conv.out_channels), rest
+        return _normalise(self.norm, self._convolve(x)), rest
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        if self.span == 1:
+            return F.linear(x, self.conv.weight[:, :, 0], self.conv.bias)
+        # One row of a channels_last image is this layout, and the fast path of oneDNN.
+        y = F.conv2d(
+            x.transpose(1, 2).unsqueeze(2),
+            self.conv.weight.unsqueeze(2),
+            self.conv.bias,
+            stride=(1, self.stride),
+            dilation=(1, self.conv.dilation[0]),
+        )
+        return y.squeeze(2).transpose(1, 2)
+
+
+class ConvTranspose(Layer):
+    """Transposed convolution that turns T frames into `T * stride` samples; its kernel is two strides long.
+
+    Every frame writes two blocks of `stride` samples: one of its own and one that adds to the next frame's.
+    Causal: `trim_right_ratio` of the surplus block is cut at the end, the rest at the start. Otherwise half at each.
+    State: what the last frame adds to the next block, `[B, 1, stride * C]`.
+    """
+
+    def __init__(self, config: EncodecConfig, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose1d(in_channels, out_channels, 2 * stride, stride)
+        self.norm = _norm(config, out_channels)
+        self.causal = config.use_causal_conv
+        self.stride = stride
+        self.trim_right = math.ceil(stride * config.trim_right_ratio) if self.causal else stride // 2
+        _init_weights(self.conv, fan_in=2 * in_channels)
+
+    def step(self, x: Tensor, state: Tensor | None, last: bool) -> tuple[Tensor, Tensor | None]:
+        if not last:
+            _require_streamable(self.causal, self.norm)
+        batch, frames, _ = x.shape
+        if frames == 0 and state is None:
+            return x.new_empty(batch, 0, self.conv.out_channels), None
+        # The weight lies in memory as [in, kernel, out], see _init_weights: each half is a matrix, no copy.
+        weight = self.conv.weight.transpose(1, 2).reshape(x.shape[2], 2, -1)
+        own, following = x @ weight[:, 0], x @ weight[:, 1]
+        carried = torch.zeros_like(following[:, :1]) if state is None else state
+        blocks = torch.cat([own, torch.zeros_like(carried)], dim=1) + torch.cat([carried, following], dim=1)
+        samples = _normalise(
+            self.norm, blocks.reshape(batch, -1, self.conv.out_channels) + cast(Tensor, self.conv.bias)
+        )
+        # The two cuts together are one block, so T frames give T * stride samples; the last block of a stream is
+        # incomplete until the next frame is known.
+        start = self.stride - self.trim_right if state is None else 0
+        end = samples.shape[1] - (self.trim_right if last else self.stride)
+        return samples[:, start:end], None if last else blocks[:, -1:].clone()
+
+
+class Lstm(Layer):
+    """LSTM with a skip connection. State: its hidden and cell state, each `[layers, B, C]`."""
+
+    def __init__(self, config: EncodecConfig, channels: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(channels, channels, config.num_lstm_layers)
+
+    def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        if x.shape[1] == 0:
+            return x, state
+        y, state = self.lstm(x.transpose(0, 1), state)
+        return x + y.transpose(0, 1), None if last else state
+
+
+class ResidualBlock(Layer):
+    """ELU, convolution, ELU, 1x1 convolution, added to the input or to a 1x1 convolution of it.
+
+    State: that of the first convolution, the only one with memory.
+    """
+
+    def __init__(self, config: EncodecConfig, channels: int, dilation: int) -> None:
+        super().__init__()
+        hidden = channels // config.compress
+        self.block = nn.ModuleList(
+            [
+                Elu(),
+                Conv(config, channels, hidden, config.residual_kernel_size, dilation=dilation),
+                Elu(),
+                Conv(config, hidden, channels, kernel_size=1),
+            ]
+        )
+        self.shortcut = Conv(config, channels, channels, kernel_size=1) if config.use_conv_shortcut else nn.Identity()
+
+    def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
+        elu, conv, elu_hidden, conv_out = cast(list[Layer], self.block)
+        y, state = conv.step(elu(x), state, last)
+        y = conv_out(elu_hidden(y))
+        return self.shortcut(x) + y, state
+
+
+def _norm(config: EncodecConfig, channels: int) -> nn.GroupNorm | None:
+    # Weight norm is a parametrisation of training: it is folded into the weights at load.
+    return nn.GroupNorm(1, channels) if config.norm_type == "time_group_norm" else None
+
+
+def _normalise(norm: nn.GroupNorm | None, x: Tensor) -> Tensor:
+    return x if norm is None else norm(x.transpose(1, 2)).transpose(1, 2)
+
+
+def _require_streamable(causal: bool, norm: nn.GroupNorm | None) -> None:
+    if norm is not None or not causal:
+        raise ValueError("a layer that is not causal, or normalises over time, cannot run on a stream")
+
+
+def _pad(x: Tensor, left: int, right: int, mode: str) -> Tensor:
+    """Pad `[B, T, C]` in time. Reflection of a clip shorter than the padding sees zeros after its end."""
+    if left == right == 0:
+        return x
+    surplus = max(0, max(left, right) + 1 - x.shape[1]) if mode == "reflect" else 0
+    x = F.pad(x, (0, 0, 0, surplus)).transpose(1, 2)
+    padded = F.pad(x, (left, right), mode).transpose(1, 2)
+    return padded[:, : padded.shape[1] - surplus].contiguous()
+
+
+@torch.no_grad()
+def _init_weights(conv: nn.Conv1d | nn.ConvTranspose1d, fan_in: int) -> None:
+    """Keep the variance of the signal from layer to layer, and lay the weight out as the matrix products read it."""
+    nn.init.normal_(conv.weight, std=fan_in**-0.5)
+    nn.init.zeros_(cast(Tensor, conv.bias))
+    conv.weight.data = conv.weight.data.transpose(1, 2).contiguous().transpose(1, 2)
