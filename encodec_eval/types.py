@@ -92,8 +92,8 @@ class Metric:
     """A measure and what it needs.
 
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
-    resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`.
-    It returns a finite float or raises `UndefinedError` with the reason.
+    resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
+    `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
     """
 
     name: str
@@ -103,11 +103,12 @@ class Metric:
     range: tuple[float, float]
     source: str
     function: Callable[..., float]
-    kind: Literal["pair", "output"] = "pair"
+    kind: Literal["pair", "output", "lag"] = "pair"
     sample_rate: int | None = None
     channels: Literal["mono", "each"] = "mono"
     max_piece_s: float | None = None
     digits: int = 2
+    package: str | None = None
     extra: str | None = None
 
 

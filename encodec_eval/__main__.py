@@ -1,0 +1,57 @@
+"""`python -m encodec_eval`: evaluate (the default), and the subcommands below."""
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "evaluate": ("encodec_eval.commands.evaluate", "run systems on a set, score them, write results (the default)"),
+    "report": ("encodec_eval.commands.report", "write the tables and plots of a run again"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand. Returns the exit code: 2 for what the user can mend, after one line on stderr."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(given)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    name = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "evaluate"
+    try:
+        module = importlib.import_module(COMMANDS[name][0])
+        from codec import CodecError
+        from encodec_eval.types import EvalError
+    except (ImportError, OSError) as error:
+        print(f"error: {error}{mend(error)}", file=sys.stderr)
+        return 2
+    parser = argparse.ArgumentParser(prog=f"python -m encodec_eval {name}", description=module.__doc__)
+    module.add_arguments(parser)
+    try:
+        return int(module.main(parser.parse_args(arguments, argparse.Namespace(argv=given))))
+    except (EvalError, CodecError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; every finished score is on disk, and the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def usage() -> str:
+    """The overview that `--help` without a subcommand prints."""
+    lines = [f"  {name:10} {text}" for name, (_, text) in COMMANDS.items()]
+    return "python -m encodec_eval [COMMAND] ... (COMMAND --help tells its options)\n\n" + "\n".join(lines)
+
+
+def mend(error: Exception) -> str:
+    """How to repair a torchaudio that does not fit the torch beside it."""
+    if any(word in str(error) for word in ("torchaudio", "libtorch", "libc10", "libcuda")):
+        return " (torchaudio does not fit this torch: pip install --force-reinstall torch torchaudio)"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""Run systems on a set of recordings, score what they make of them, and write tables."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+import codec
+from encodec_eval import report, results, runner, systems
+from encodec_eval.datasets import ClipSet, draw, load_set
+from encodec_eval.executors import Executor, LocalPool
+from encodec_eval.metrics import METRICS, choose
+from encodec_eval.types import EvalError, System
+from encodec_eval.work import Plan, safe_name
+
+SYSTEMS = ("encodec", "opus", "mp3", "anchors", "identity")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
+    parser.add_argument("--systems", nargs="+", default=["encodec"], metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)}")
+    parser.add_argument("--model", nargs="+", help="EnCodec checkpoints: bundled name, hub id, folder or .th file")
+    parser.add_argument("--bandwidths", nargs="+", type=float, metavar="KBPS", help="of EnCodec (default: all it has)")
+    parser.add_argument("--opus-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of Opus")
+    parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of MP3")
+    parser.add_argument("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio decoded elsewhere")
+    parser.add_argument("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="its rate, if known")
+    parser.add_argument("--compressed", action="append", default=[], metavar="NAME=FOLDER", help="its coded files")
+    parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}")
+    parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
+    parser.add_argument("--seed", type=int, default=0, help="of that draw")
+    parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
+    parser.add_argument("--no-download", action="store_true", help="never download a corpus")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
+    parser.add_argument("--overwrite", action="store_true", help="begin again if the folder holds a run")
+    parser.add_argument("--device", default="cpu", help="for neural codecs: cpu or cuda")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (default: all cores)")
+    parser.add_argument("--reference", metavar="SYSTEM", help="compare every system with this one, clip by clip")
+
+
+def main(arguments: argparse.Namespace) -> int:
+    if arguments.jobs < 1:
+        raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
+    metrics = choose(arguments.metrics)
+    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download)
+    if arguments.limit is not None:
+        clip_set = replace(clip_set, clips=draw(clip_set.clips, arguments.limit, arguments.seed))
+    plan = Plan(tuple(build_systems(arguments, clip_set)), tuple(metrics))
+    folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
+    plan = replace(plan, codes_dir=str(folder / "codes"))
+    choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}
+    run = runner.Run(folder, clip_set, plan, choices, arguments.argv)
+    names = [point.name for system in plan.systems for point in system.points]
+    if arguments.reference is not None and arguments.reference not in names:
+        raise EvalError(f"no system {arguments.reference!r}; allowed are {', '.join(names)}")
+    print(f"{clip_set.name}: {len(clip_set.clips)} clips; {', '.join(names)}; results in {folder}", file=sys.stderr)
+
+    def executor(plan: Plan) -> Executor:
+        return LocalPool(plan, arguments.jobs)
+
+    with tqdm(total=len(run.keys), unit="score", smoothing=0.05) as bar:
+        runner.execute(run, executor, arguments.overwrite, bar.update)
+    return finish(folder, arguments.reference)
+
+
+def finish(folder: Path, reference: str | None) -> int:
+    """Write and print the tables of a complete run. Returns 2 if nothing at all could be scored."""
+    run = results.load(folder)
+    table = report.write_report(run, reference)
+    print(f"{report.title(run)}\n\n{table}\n{folder}/report.md")
+    failed = run.scores[run.scores.metric.isin(run.quality_metrics)]
+    if len(failed) and failed.value.isna().all():
+        raise EvalError(f"nothing could be scored: {failed.reason.iloc[0]}")
+    return 0
+
+
+def build_systems(arguments: argparse.Namespace, clip_set: ClipSet) -> list[System]:
+    """The systems that the arguments name. Raises `EvalError` for an unknown one."""
+    stereo = any(clip.channels == 2 for clip in clip_set.clips)
+    built: list[System] = []
+    for name in dict.fromkeys(arguments.systems):
+        if name == "encodec":
+            built += encodecs(arguments)
+        elif name == "opus":
+            built.append(systems.Opus(tuple(arguments.opus_kbps or ((12, 24, 48) if stereo else (6, 8, 12, 16, 24)))))
+        elif name == "mp3":
+            built.append(systems.Mp3(tuple(arguments.mp3_kbps or ((48, 64, 96) if stereo else (32, 64)))))
+        elif name == "anchors":
+            built.append(systems.Lowpass())
+        elif name == "identity":
+            built.append(systems.Identity())
+        else:
+            raise EvalError(f"no system {name!r}; allowed are {', '.join(SYSTEMS)}, and --system NAME=FOLDER")
+    rates = {name: float(kbps) for name, kbps in pairs(arguments.bitrate, "--bitrate").items()}
+    coded = pairs(arguments.compressed, "--compressed")
+    for name, folder in pairs(arguments.system, "--system").items():
+        built.append(systems.DecodedFolder(name, folder, rates.pop(name, None), coded.pop(name, None)))
+    if rates or coded:
+        raise EvalError(f"--bitrate or --compressed for {', '.join([*rates, *coded])}, which no --system names")
+    return built
+
+
+def encodecs(arguments: argparse.Namespace) -> list[System]:
+    if arguments.device != "cpu" and not torch.cuda.is_available():
+        raise EvalError(f"device {arguments.device} is not to be had here; allowed is cpu")
+    bandwidths = tuple(arguments.bandwidths) if arguments.bandwidths else None
+    found: list[System] = []
+    for name in arguments.model or [None]:
+        model = codec.load_model(name, device=arguments.device)
+        found.append(systems.Encodec(model.name, bandwidths, arguments.device))
+    return found
+
+
+def pairs(values: list[str], option: str) -> dict[str, str]:
+    """`NAME=VALUE` arguments as a dictionary."""
+    for value in values:
+        if not all(value.partition("=")):
+            raise EvalError(f"{option} takes NAME=VALUE, not {value!r}")
+    return {name: text for name, _, text in (value.partition("=") for value in values)}
+
+
+def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -> str:
+    """A folder name that tells runs of different sets, systems and limits apart."""
+    series = dict.fromkeys(point.series for system in plan.systems for point in system.points)
+    parts = [clip_set.name, "+".join(series)]
+    if arguments.limit is not None:
+        parts.append(f"limit{arguments.limit}")
+    return safe_name("_".join(parts))

@@ -1,0 +1,35 @@
+"""The metrics: every file of this folder is one measure and names what it offers in `METRICS`."""
+
+import importlib
+import importlib.util
+import pkgutil
+
+from encodec_eval.types import EvalError, Metric
+
+
+def _collect() -> dict[str, Metric]:
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    found = [metric for name in modules for metric in importlib.import_module(f"{__name__}.{name}").METRICS]
+    return {metric.name: metric for metric in found}
+
+
+METRICS: dict[str, Metric] = _collect()
+DEFAULT = ("pesq", "stoi", "si_snr")
+ALWAYS = tuple(name for name, metric in METRICS.items() if metric.kind != "pair")
+
+
+def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:
+    """The metrics of a run: those asked for (or the default ones), then those that cost nothing.
+
+    Raises `EvalError` for a name that is not in `METRICS`, or whose package is not installed.
+    """
+    wanted = list(dict.fromkeys(names or DEFAULT))
+    for name in wanted:
+        if name not in METRICS:
+            raise EvalError(f"no metric {name!r}; allowed are {', '.join(METRICS)}")
+        package = METRICS[name].package
+        if package and importlib.util.find_spec(package) is None:
+            raise EvalError(
+                f"metric {name} needs the package {package}: pip install 'encodec-tools[{METRICS[name].extra}]'"
+            )
+    return wanted + [name for name in ALWAYS if name not in wanted]
