@@ -122,8 +122,8 @@ def _musdb(root: Path, subset: str) -> object:
     return MUSDB_HQ(root, subset=subset, download=True)
 
 
-LIBRI_SUBSETS = ("test-clean", "test-other", "dev-clean", "dev-other")
-LIBRI_SUBSETS += ("train-clean-100", "train-clean-360", "train-other-500")
+_TRAIN_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500")
+LIBRI_SUBSETS = ("test-clean", "test-other", "dev-clean", "dev-other", *_TRAIN_SUBSETS)
 
 _ALL = [
     Corpus("librispeech", "LibriSpeech, read English", "CC BY 4.0", "5.4 (test-clean)", "16 kHz mono", LIBRI_SUBSETS,

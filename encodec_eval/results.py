@@ -1,6 +1,7 @@
 """A run's files as data frames: scores by clip, and their summaries."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from encodec_eval.journal import read
 from encodec_eval.metrics import METRICS
 from encodec_eval.types import EvalError
 from encodec_eval.work import codes_path
+
+
+def records(frame: pd.DataFrame) -> Iterable[Any]:
+    """The rows of a data frame as named tuples."""
+    return frame.itertuples(index=False)
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Results:
     @property
     def groups(self) -> list[str]:
         """The speaker of each clip; a clip without one is a group of its own."""
-        return [row.speaker or f"clip {row.id}" for row in self.clips.itertuples()]
+        return [row.speaker or f"clip {row.id}" for row in records(self.clips)]
 
 
 def load(folder: Path, partial: bool = False) -> Results:
@@ -92,7 +98,7 @@ def summarize(results: Results) -> pd.DataFrame:
     rows = []
     for metric in results.metrics:
         table = results.table(metric)
-        for point in results.points.itertuples():
+        for point in records(results.points):
             values = table[point.name].to_numpy()
             interval = stats.mean_interval(values, results.groups)
             scored = int(np.isfinite(values).sum())

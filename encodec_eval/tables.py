@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from encodec_eval.metrics import METRICS
-from encodec_eval.results import Results
+from encodec_eval.results import Results, records
 
 RATES = {
     "bitrate_nominal": "kbps asked",
@@ -28,7 +28,7 @@ def interval(mean: float, low: float, high: float, digits: int) -> str:
 
 def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
     """One row a system: rates, each metric with its interval, speed, and how many clips have every metric."""
-    cells = {(row.system, row.metric): row for row in summary.itertuples()}
+    cells = {(row.system, row.metric): row for row in records(summary)}
     rows = []
     for system in results.points.name:
         row: dict[str, str] = {"system": system}
@@ -59,7 +59,7 @@ def heading(metric: str) -> str:
 def difference_table(differences: pd.DataFrame) -> pd.DataFrame:
     """Paired differences as text, one row for each system and metric."""
     rows = []
-    for row in differences.itertuples():
+    for row in records(differences):
         digits = METRICS[row.metric].digits + 1
         rows.append(
             {
@@ -83,7 +83,7 @@ def p_value(p: float) -> str:
 def bjontegaard_table(deltas: pd.DataFrame) -> pd.DataFrame:
     """Bjontegaard deltas as text, one row a codec."""
     rows: dict[str, dict[str, str]] = {}
-    for row in deltas.itertuples():
+    for row in records(deltas):
         cells = rows.setdefault(row.series, {"codec": row.series})
         spec = METRICS[row.metric]
         cells[f"BD-rate % by {spec.title}"] = number(row.bd_rate_percent, 1)
