@@ -92,9 +92,10 @@ class SyncEngine {
     this.active = index;
   }
 
-  // The same clip with more versions of it: playback goes on where it is.
-  replace(buffers, when) {
+  // Other versions of the same clip: playback goes on where it is.
+  replace(buffers, active, when) {
     this.buffers = buffers;
+    this.active = active;
     this.duration = buffers[0].duration;
     if (this.voice) this.start(this.position(when), when);
   }
@@ -138,7 +139,7 @@ function wavRate(bytes) {
 }
 
 // Decodes all URLs at one rate (the one given, else the highest that a WAV header names, else 48 kHz), padded with
-// silence to one length. `known` maps a URL to its buffer: what it has is not fetched again, what is new is added.
+// silence to one length. `known` maps a URL to its buffer: what it has is not fetched again, and it follows `urls`.
 async function loadBuffers(urls, fixedRate = 0, known = new Map()) {
   const files = new Map();
   const fetchOne = async (url) => files.set(url, await audioBytes(url));
@@ -147,6 +148,7 @@ async function loadBuffers(urls, fixedRate = 0, known = new Map()) {
   const decoder = new OfflineAudioContext(1, 1, Math.min(Math.max(rate, 8000), 96000));
   const decodeOne = async ([url, bytes]) => known.set(url, await decoder.decodeAudioData(bytes));
   await Promise.all([...files].map(decodeOne));
+  [...known.keys()].filter((url) => !urls.includes(url)).forEach((url) => known.delete(url));
   const decoded = urls.map((url) => known.get(url));
   const length = Math.max(...decoded.map((buffer) => buffer.length));
   return decoded.map((buffer) => padded(buffer, length));

@@ -45,12 +45,12 @@ class SyncPlayer extends PlayerView {
   }
 
   // Resolves to true when all versions can be heard; to false when one failed (message shown, error sent) or a later
-  // call overtook this one. A list that begins with the present one leaves position, loop, choice and playback alone.
+  // call overtook this one. A list with the same first version is the same clip: position, loop and playback go on.
   async load(versions) {
-    const grows = Boolean(this.buffers) && this.buffers.every((_, i) => this.items[i].url === versions[i]?.url);
-    if (!grows) this.unload();
+    const same = Boolean(this.buffers) && this.items[0].url === versions[0]?.url;
+    if (!same) this.unload();
     this.items = versions;
-    if (!grows) this.say(versions.length ? "Loading…" : "");
+    if (!same) this.say(versions.length ? "Loading…" : "");
     this.drawVersions();
     if (!versions.length) return false;
     let buffers;
@@ -63,7 +63,8 @@ class SyncPlayer extends PlayerView {
     if (this.items !== versions) return false;
     this.buffers = buffers;
     this.duration = buffers[0].duration;
-    this.engine?.replace(buffers, this.soon);
+    if (this.active >= buffers.length) this.active = 0;
+    this.engine?.replace(buffers, this.active, this.soon);
     this.ui.wave.setAttribute("aria-valuemax", this.duration.toFixed(2));
     this.ui.wave.removeAttribute("aria-disabled");
     this.ui.play.disabled = false;
@@ -116,9 +117,10 @@ class SyncPlayer extends PlayerView {
 
   play(at = this.position) {
     if (!this.buffers) return;
+    if (SyncPlayer.current !== this) SyncPlayer.current?.pause();
+    SyncPlayer.current = this;
     const engine = this.ensureEngine();
     engine.start(at, this.soon);
-    SyncPlayer.current = this;
     this.showPlaying(true);
   }
 

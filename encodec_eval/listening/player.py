@@ -1,6 +1,7 @@
 """The synchronised player: a web component without dependencies, for plain pages and for Gradio's `gr.HTML`.
 
-Beside this file lie `engine.js` (Web Audio), `view.js` and `player.js` (the element `<sync-player>`) and `player.css`.
+Beside this file lie `engine.js` (Web Audio), `view.js` and `player.js` (the element `<sync-player>`) and `player.css`,
+and `blind.js` and `blind.css` (the element `<blind-test>`, which holds a player).
 """
 
 import base64
@@ -12,7 +13,7 @@ from typing import TypedDict
 
 _FOLDER = Path(__file__).parent
 _GRADIO_GLUE = """
-const player = element.querySelector("sync-player");
+const player = element.firstElementChild;
 const theme = () => { player.style.colorScheme = document.body.classList.contains("dark") ? "dark" : "light"; };
 new MutationObserver(theme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 const show = () => {
@@ -40,10 +41,19 @@ def data_url(path: str | Path) -> str:
 
 def script() -> str:
     """JavaScript that defines the element `<sync-player>`, its looks included. Running it twice does no harm."""
-    source = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("engine.js", "view.js", "player.js"))
-    css = json.dumps((_FOLDER / "player.css").read_text(encoding="utf-8"))
-    define = f'PlayerView.css = {css};\ncustomElements.define("sync-player", SyncPlayer);'
-    return f"if (!customElements.get('sync-player')) {{\n{source}\nglobalThis.SyncPlayer = SyncPlayer;\n{define}\n}}\n"
+    return _element("sync-player", "SyncPlayer", ("engine.js", "view.js", "player.js"), "PlayerView", "player.css")
+
+
+def blind_script() -> str:
+    """JavaScript that defines the elements `<sync-player>` and `<blind-test>`: ABX and blind ranking."""
+    return script() + _element("blind-test", "BlindTest", ("blind.js",), "BlindTest", "blind.css")
+
+
+def _element(tag: str, cls: str, files: Sequence[str], css_owner: str, css_file: str) -> str:
+    source = "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in files)
+    css = json.dumps((_FOLDER / css_file).read_text(encoding="utf-8"))
+    define = f'{css_owner}.css = {css};\ncustomElements.define("{tag}", {cls});'
+    return f"if (!customElements.get('{tag}')) {{\n{source}\nglobalThis.{cls} = {cls};\n{define}\n}}\n"
 
 
 def page(title: str, versions: Sequence[Version]) -> str:
@@ -63,15 +73,16 @@ document.querySelector("sync-player").versions = {items};
 """
 
 
-def gradio_arguments(attributes: str = "") -> dict[str, str | bool]:
-    """Arguments that make a `gr.HTML` this player: `gr.HTML(value={"versions": [...]}, **gradio_arguments())`.
+def gradio_arguments(attributes: str = "", blind: bool = False) -> dict[str, str | bool]:
+    """Arguments that make a `gr.HTML` this player, or the blind test: `gr.HTML(value=..., **gradio_arguments())`.
 
     The value is `{"versions": [Version, ...]}`. Give URLs that the browser can fetch, or instead of `url` a dumped
-    `gr.FileData` as `audio`, but no data URLs: a value is compared whole at each update. A value that begins with the
-    versions shown adds to them without disturbing what plays. `attributes` is put into the tag, as in `rate=48000`.
+    `gr.FileData` as `audio`, but no data URLs: a value is compared whole at each update. A value with the same first
+    version is the same clip and does not disturb what plays. `attributes` is put into the tag, as in `rate=48000`.
     """
+    tag = "blind-test" if blind else "sync-player"
     return {
-        "html_template": f"<sync-player {attributes}></sync-player>",
-        "js_on_load": script() + _GRADIO_GLUE,
+        "html_template": f"<{tag} {attributes}></{tag}>",
+        "js_on_load": (blind_script() if blind else script()) + _GRADIO_GLUE,
         "apply_default_css": False,
     }

@@ -1,0 +1,175 @@
+// <blind-test>: two ways to compare versions of one clip without knowing which one is heard.
+// Set `blind.versions = [{label, url}]`, the original first. ABX asks which of A and B an unnamed X is; ranking puts
+// unnamed versions in random order beside sliders and names them when asked. Tests read `blind.truth`.
+
+const BLIND_HTML = `
+  <div class="modes" role="group" aria-label="Kind of test">
+    <button data-mode="abx">ABX: is there a difference?</button><button data-mode="rank">Ranking: which is better?</button>
+  </div>
+  <div class="pair">
+    <label>A <select data-side="0" aria-label="Version A"></select></label>
+    <label>B <select data-side="1" aria-label="Version B"></select></label>
+  </div>
+  <sync-player no-buttons no-keys></sync-player>
+  <div class="abx">
+    <div class="choices" role="group" aria-label="Listen to">
+      <button><kbd>1</kbd>A</button><button><kbd>2</kbd>B</button><button><kbd>3</kbd>X</button>
+    </div>
+    <div class="answers"><button data-answer="0">X is A</button><button data-answer="1">X is B</button></div>
+    <p class="score" role="status"></p>
+    <p class="advice">Fix the number of trials before the first one, 16 for example: whoever stops when p looks good proves nothing.</p>
+  </div>
+  <div class="rank"><div class="rows"></div><button class="reveal">Reveal</button></div>`;
+
+const shuffled = (list) => {
+  const order = [...list];
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+};
+
+// Chance of `right` or more right answers of `trials` for a guesser: the one-sided binomial test with p = 1/2.
+function guessingChance(trials, right) {
+  let ways = 1;
+  let sum = 0;
+  for (let k = trials; k >= right; k--) {
+    sum += ways;
+    ways *= k / (trials - k + 1);
+  }
+  return sum / 2 ** trials;
+}
+
+class BlindTest extends HTMLElement {
+  static chance = guessingChance;
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.innerHTML = `<style>${SyncPlayer.css}${BlindTest.css}</style>${BLIND_HTML}`;
+    const find = (selector) => root.querySelector(selector);
+    this.all = this.buttons = [];
+    this.player = find("sync-player");
+    this.ui = { pair: find(".pair"), abx: find(".abx"), rank: find(".rank"), rows: find(".rows") };
+    Object.assign(this.ui, { score: find(".score"), reveal: find(".reveal") });
+    this.ui.modes = [...root.querySelectorAll("[data-mode]")];
+    this.ui.sides = [...root.querySelectorAll("select")];
+    this.ui.choices = [...root.querySelectorAll(".choices button")];
+    this.ui.modes.forEach((button) => (button.onclick = () => this.begin(button.dataset.mode)));
+    this.ui.sides.forEach((select) => (select.onchange = () => this.begin("abx")));
+    this.ui.choices.forEach((button, i) => (button.onclick = () => this.listen(i)));
+    root.querySelectorAll("[data-answer]").forEach((button) => (button.onclick = () => this.answer(+button.dataset.answer)));
+    this.ui.reveal.onclick = () => this.reveal();
+    root.addEventListener("keydown", (event) => this.key(event), true);
+    const claim = () => (SyncPlayer.current = this.player);
+    root.addEventListener("focusin", claim);
+    this.player.addEventListener("select", ({ detail }) => this.mark(detail.index));
+  }
+
+  connectedCallback() {
+    this.player.setAttribute("rate", this.getAttribute("rate") ?? 0);
+  }
+
+  set versions(versions) {
+    const same = versions.length === this.all.length && versions.every(({ url }, i) => url === this.all[i].url);
+    if (same) return;
+    this.all = versions;
+    this.ui.sides.forEach((select, side) => {
+      select.replaceChildren(...versions.map(({ label }, i) => new Option(label, i)));
+      select.selectedIndex = Math.min(side, versions.length - 1);
+    });
+    this.begin("abx");
+  }
+
+  begin(mode) {
+    this.mode = mode;
+    this.ui.modes.forEach((button) => button.setAttribute("aria-pressed", button.dataset.mode === mode));
+    this.ui.pair.hidden = this.ui.abx.hidden = mode !== "abx";
+    this.ui.rank.hidden = mode !== "rank";
+    if (!this.all.length) return;
+    if (mode === "rank") this.beginRanking();
+    else this.beginAbx();
+  }
+
+  beginAbx() {
+    this.buttons = this.ui.choices;
+    this.trials = this.right = 0;
+    this.ui.score.textContent = "No answer yet.";
+    this.nextTrial();
+  }
+
+  // X is loaded as a third version, so that a change to it sounds and takes the same whichever it is.
+  nextTrial() {
+    const [a, b] = this.ui.sides.map((select) => this.all[select.selectedIndex]);
+    this.truth = Math.random() < 0.5 ? 0 : 1;
+    this.show([a, b, this.truth ? b : a]);
+  }
+
+  async show(versions) {
+    await this.player.load(versions);
+    this.mark(this.player.active);
+  }
+
+  listen(index) {
+    this.player.select(index);
+    if (!this.player.playing) this.player.play();
+  }
+
+  mark(index) {
+    this.buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === index));
+  }
+
+  answer(side) {
+    if (!this.player.buffers) return;
+    this.trials += 1;
+    this.right += side === this.truth ? 1 : 0;
+    const p = guessingChance(this.trials, this.right);
+    const was = `${side === this.truth ? "Right" : "Wrong"}: X was ${"AB"[this.truth]}.`;
+    this.ui.score.textContent =
+      `${was} ${this.right} of ${this.trials} right, p = ${p.toPrecision(2)}` +
+      (p < 0.05 ? ": better than guessing." : ": guessing could do as well.");
+    this.nextTrial();
+  }
+
+  beginRanking() {
+    this.truth = shuffled(this.all);
+    this.ui.reveal.disabled = false;
+    this.ui.rows.replaceChildren(...this.truth.map((_, i) => this.row(String.fromCharCode(65 + i), i)));
+    this.buttons = [...this.ui.rows.querySelectorAll("button")];
+    this.show(this.truth);
+  }
+
+  row(letter, index) {
+    const row = document.createElement("div");
+    const button = document.createElement("button");
+    if (index < 9) button.append(Object.assign(document.createElement("kbd"), { textContent: index + 1 }));
+    button.append(letter);
+    button.onclick = () => this.listen(index);
+    const slider = Object.assign(document.createElement("input"), { type: "range", min: 0, max: 100, value: 50 });
+    slider.setAttribute("aria-label", `Rating of ${letter}`);
+    const value = Object.assign(document.createElement("output"), { textContent: "50" });
+    slider.oninput = () => (value.textContent = slider.value);
+    row.append(button, slider, value);
+    return row;
+  }
+
+  reveal() {
+    const rows = [...this.ui.rows.children];
+    rows.forEach((row, i) => {
+      row.querySelector("button").append(`: ${this.truth[i].label}`);
+      row.querySelector("input").disabled = true;
+    });
+    this.ui.rows.append(...rows.sort((a, b) => b.querySelector("input").value - a.querySelector("input").value));
+    this.ui.reveal.disabled = true;
+    this.dispatchEvent(new CustomEvent("reveal", { bubbles: true, composed: true }));
+  }
+
+  // Digits choose what is heard, in this element's own numbering.
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !/^[1-9]$/.test(event.key)) return;
+    this.buttons[event.key - 1]?.click();
+    event.stopPropagation();
+    event.preventDefault();
+  }
+}
