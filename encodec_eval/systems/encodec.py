@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TypeVar, cast
@@ -77,8 +77,14 @@ class Encodec:
             "device": self.device,
         }
 
-    @torch.inference_mode()
     def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
+        return list(self.outputs(wav, sample_rate, points, together=True))
+
+    @torch.inference_mode()
+    def outputs(
+        self, wav: Tensor, sample_rate: int, points: Sequence[Point], together: bool = False
+    ) -> Iterator[Output]:
+        """As `process`, each output as soon as it is there; `together` takes less time for all, more for the first."""
         model, config = self.loaded, self.loaded.config
         wav = codec.audio.to_channels(wav, config.audio_channels)
         wav = codec.audio.resample(wav, sample_rate, config.sampling_rate).to(self.device)
@@ -87,39 +93,41 @@ class Encodec:
         output, encode_s = timed(encode, self.device)
         encoded = cast(codec.EncodecEncoderOutput, output)
         codebooks = [config.codebooks_for(bandwidth) for bandwidth in bandwidths]
-        decoded = self._decode(encoded, codebooks, wav.shape[-1])
-        outputs = []
+        whole = config.chunk_length is None and encoded.audio_scales[0] is None
+        decode = self._decode_together if together and whole else self._decode_each
+        decoded = decode(encoded, codebooks, wav.shape[-1])
         for point, k, (audio, decode_s) in zip(points, codebooks, decoded, strict=True):
             codes = encoded.audio_codes[:, 0, :k].cpu()
             scaled = encoded.audio_scales[0] is not None
-            outputs.append(
-                Output(
-                    point=point,
-                    audio=audio.cpu(),
-                    sample_rate=config.sampling_rate,
-                    payload_bytes=payload_bytes(codes, encoded.last_frame_pad_length, config.codebook_size, scaled),
-                    encode_s=encode_s,
-                    decode_s=decode_s,
-                    codes=codes,
-                )
+            yield Output(
+                point=point,
+                audio=audio.cpu(),
+                sample_rate=config.sampling_rate,
+                payload_bytes=payload_bytes(codes, encoded.last_frame_pad_length, config.codebook_size, scaled),
+                encode_s=encode_s,
+                decode_s=decode_s,
+                codes=codes,
             )
-        return outputs
 
-    def _decode(
+    def _decode_together(
         self, encoded: codec.EncodecEncoderOutput, codebooks: list[int], samples: int
-    ) -> list[tuple[Tensor, float]]:
-        """The audio `[C, T]` for each count of codebooks, and the seconds it took."""
-        model, codes, scales = self.loaded, encoded.audio_codes, encoded.audio_scales
-        if model.config.chunk_length is None and scales[0] is None:
-            latents = [model.quantizer.decode(codes[0, :, :k].transpose(0, 1)) for k in codebooks]
-            audio, seconds = timed(lambda: model.decoder(torch.cat(latents)), self.device)
-            return [(wav[:, :samples], seconds / len(codebooks)) for wav in audio]
-        results = []
+    ) -> Iterator[tuple[Tensor, float]]:
+        """The audio `[C, T]` for each count of codebooks from one batch, and the seconds of each one's share."""
+        model, codes = self.loaded, encoded.audio_codes
+        latents = [model.quantizer.decode(codes[0, :, :k].transpose(0, 1)) for k in codebooks]
+        audio, seconds = timed(lambda: model.decoder(torch.cat(latents)), self.device)
+        for wav in audio:
+            yield wav[:, :samples], seconds / len(codebooks)
+
+    def _decode_each(
+        self, encoded: codec.EncodecEncoderOutput, codebooks: list[int], samples: int
+    ) -> Iterator[tuple[Tensor, float]]:
+        """The audio `[C, T]` for each count of codebooks, one after the other, and the seconds it took."""
+        scales, padding = encoded.audio_scales, encoded.last_frame_pad_length
         for k in codebooks:
-            decode = partial(model.decode, codes[:, :, :k], scales, last_frame_pad_length=encoded.last_frame_pad_length)
+            decode = partial(self.loaded.decode, encoded.audio_codes[:, :, :k], scales, last_frame_pad_length=padding)
             output, seconds = timed(decode, self.device)
-            results.append((cast(codec.EncodecDecoderOutput, output).audio_values[0, :, :samples], seconds))
-        return results
+            yield cast(codec.EncodecDecoderOutput, output).audio_values[0, :, :samples], seconds
 
 
 def payload_bytes(codes: Tensor, last_frame_pad_length: int, codebook_size: int, scaled: bool) -> int:
