@@ -1,11 +1,12 @@
 """Everything that a run's folder holds beside its scores: summaries, tables, report. Made from the files alone."""
 
 import json
+from pathlib import Path
 
-import pandas as pd
-
-from encodec_eval import tables
+from encodec_eval import literature, tables
+from encodec_eval.html_report import Section, page
 from encodec_eval.journal import write_atomically
+from encodec_eval.plots import write_plots
 from encodec_eval.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
 
 FLOATS = "%.6g"
@@ -18,10 +19,13 @@ def title(results: Results) -> str:
 
 
 def write_report(results: Results, reference: str | None = None) -> str:
-    """Write summary.csv, per_clip.csv, report.md and tables.tex into the run's folder. Returns the main table."""
+    """Write summary.csv, per_clip.csv, report.md, tables.tex, the figures and report.html into the run's folder.
+
+    Returns the main table.
+    """
     summary = summarize(results)
     main = tables.main_table(results, summary)
-    sections = [("Results", main, _scores_note(results))]
+    sections: list[Section] = [("Results", main, _scores_note(results))]
     if reference:
         paired = differences(results, reference)
         paired.to_csv(results.folder / "differences.csv", index=False, float_format=FLOATS)
@@ -31,17 +35,22 @@ def write_report(results: Results, reference: str | None = None) -> str:
         deltas.to_csv(results.folder / "bjontegaard.csv", index=False, float_format=FLOATS)
         sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), BD_NOTE))
     usage = codebook_usage(results)
+    figures = write_plots(results, summary, usage)
     if len(usage):
         usage.to_csv(results.folder / "codebooks.csv", index=False, float_format=FLOATS)
         sections.append(("Codebook usage", tables.codebook_table(usage), USAGE_NOTE))
     reasons = tables.reasons_table(results)
     if len(reasons):
         sections.append(("Scores without a value", reasons, "They are counted in no mean."))
+    sections.append(("Quoted objective figures", literature.objective_table(), QUOTED_NOTE))
+    sections.append(("Quoted listening test", literature.PAPER_MUSHRA, MUSHRA_NOTE))
     summary.to_csv(results.folder / "summary.csv", index=False, float_format=FLOATS)
     per_clip(results).to_csv(results.folder / "per_clip.csv", index=False, float_format=FLOATS)
-    write_atomically(results.folder / "report.md", _markdown(results, sections))
+    write_atomically(results.folder / "report.md", _markdown(results, sections, figures))
     latex = [tables.latex(table, f"{name}, {title(results)}.", _label(name)) for name, table, _ in sections]
     write_atomically(results.folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex))
+    html = page(title(results), results.config["note"], sections, figures, results.folder, _provenance(results))
+    write_atomically(results.folder / "report.html", html)
     return tables.markdown(main)
 
 
@@ -54,6 +63,10 @@ BD_NOTE = (
     "its score differs at equal rate. `-`: the curves share no span of quality, or fall with the rate."
 )
 USAGE_NOTE = "Over all frames of the set. Perplexity: how many entries, evenly used, would have the same entropy."
+QUOTED_NOTE = "Published by others, on other recordings than these: for orientation, not for comparison digit by digit."
+MUSHRA_NOTE = (
+    "Quoted from arXiv 2210.13438: MUSHRA scores at 24 kHz mono, mean ± 95 % interval. Nothing here was measured by us."
+)
 
 
 def _scores_note(results: Results) -> str:
@@ -67,12 +80,14 @@ def _label(name: str) -> str:
     return "tab:" + "".join(character if character.isalnum() else "-" for character in name.lower())
 
 
-def _markdown(results: Results, sections: list[tuple[str, pd.DataFrame, str]]) -> str:
+def _markdown(results: Results, sections: list[Section], figures: list[Path]) -> str:
     parts = [f"# {title(results)}\n"]
     if results.config["note"]:
         parts.append(f"{results.config['note'].capitalize()}.\n")
     for name, table, note in sections:
         parts.append(f"## {name}\n\n{note}\n\n{tables.markdown(table)}")
+        if name == "Results":
+            parts += [f"![{path.stem}]({path.stem}.png)\n" for path in figures]
     parts.append(_provenance(results))
     return "\n".join(parts)
 

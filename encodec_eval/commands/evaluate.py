@@ -12,6 +12,7 @@ from tqdm import tqdm
 import codec
 from encodec_eval import report, results, runner, systems
 from encodec_eval.datasets import ClipSet, draw, load_set
+from encodec_eval.examples import render
 from encodec_eval.executors import Executor, LocalPool
 from encodec_eval.metrics import METRICS, choose
 from encodec_eval.types import EvalError, System
@@ -64,15 +65,11 @@ def main(arguments: argparse.Namespace) -> int:
 
     with tqdm(total=len(run.keys), unit="score", smoothing=0.05) as bar:
         runner.execute(run, executor, arguments.overwrite, bar.update)
-    return finish(folder, arguments.reference)
-
-
-def finish(folder: Path, reference: str | None) -> int:
-    """Write and print the tables of a complete run. Returns 2 if nothing at all could be scored."""
-    run = results.load(folder)
-    table = report.write_report(run, reference)
-    print(f"{report.title(run)}\n\n{table}\n{folder}/report.md")
-    failed = run.scores[run.scores.metric.isin(run.quality_metrics)]
+    finished = results.load(folder)
+    render(finished, clip_set.clips, plan.systems)
+    table = report.write_report(finished, arguments.reference)
+    print(f"{report.title(finished)}\n\n{table}\n{folder}/report.md, report.html")
+    failed = finished.scores[finished.scores.metric.isin(finished.quality_metrics)]
     if len(failed) and failed.value.isna().all():
         raise EvalError(f"nothing could be scored: {failed.reason.iloc[0]}")
     return 0

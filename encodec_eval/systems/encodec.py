@@ -1,7 +1,5 @@
 """EnCodec as a system under test."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
