@@ -39,7 +39,7 @@ def page(title: str, note: str, sections: list[Section], figures: list[Path], fo
 def table_section(name: str, table: pd.DataFrame, note: str) -> str:
     """A heading, what to know, and a table of text."""
     body = table.to_html(index=False, border=0, escape=True, justify="unset")
-    return f'<section><h2>{escape(name)}</h2><p>{escape(note)}</p><div class="scroll">{body}</div></section>'
+    return f'<section><h2>{escape(name)}</h2><p>{inline(note)}</p><div class="scroll">{body}</div></section>'
 
 
 def inline_svg(path: Path) -> str:
@@ -92,7 +92,10 @@ def data_url(path: Path, media_type: str) -> str:
 
 def provenance_list(provenance: str) -> str:
     """The bullet list of the Markdown report as HTML."""
-    items = (escape(line[2:]) for line in provenance.splitlines() if line.startswith("- "))
-    return (
-        "<ul>" + "".join("<li>" + re.sub("`([^`]*)`", r"<code>\1</code>", item) + "</li>" for item in items) + "</ul>"
-    )
+    items = (inline(line[2:]) for line in provenance.splitlines() if line.startswith("- "))
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+
+
+def inline(text: str) -> str:
+    """A line of Markdown with nothing but code spans, as HTML."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))

@@ -36,14 +36,14 @@ def write_report(results: Results, reference: str | None = None) -> str:
         sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), BD_NOTE))
     usage = codebook_usage(results)
     figures = write_plots(results, summary, usage)
-    if len(usage):
-        usage.to_csv(results.folder / "codebooks.csv", index=False, float_format=FLOATS)
-        sections.append(("Codebook usage", tables.codebook_table(usage), USAGE_NOTE))
     reasons = tables.reasons_table(results)
     if len(reasons):
         sections.append(("Scores without a value", reasons, "They are counted in no mean."))
     sections.append(("Quoted objective figures", literature.objective_table(), QUOTED_NOTE))
     sections.append(("Quoted listening test", literature.PAPER_MUSHRA, MUSHRA_NOTE))
+    if len(usage):
+        usage.to_csv(results.folder / "codebooks.csv", index=False, float_format=FLOATS)
+        sections.append(("Codebook usage", tables.codebook_table(usage), USAGE_NOTE))
     summary.to_csv(results.folder / "summary.csv", index=False, float_format=FLOATS)
     per_clip(results).to_csv(results.folder / "per_clip.csv", index=False, float_format=FLOATS)
     write_atomically(results.folder / "report.md", _markdown(results, sections, figures))
