@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "evaluate": ("encodec_eval.commands.evaluate", "run systems on a set, score them, write results (the default)"),
+    "mushra": ("encodec_eval.listening.commands", "make, hold and analyse a listening test"),
     "report": ("encodec_eval.commands.report", "write the tables and plots of a run again"),
 }
 

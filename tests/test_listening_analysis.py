@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from encodec_eval.__main__ import main
 from encodec_eval.listening import statistics
-from encodec_eval.listening.commands import main
 from encodec_eval.listening.manifest import Item, Manifest, Stimulus, load_manifest
 from encodec_eval.listening.ratings import CSV_COLUMNS, read_ratings, write_csv
 from encodec_eval.listening.screening import incomplete, screen_bs1534, screen_paper
@@ -29,6 +29,10 @@ def make_manifest(items=8, forms=1, conditions=CONDITIONS):
     ]  # fmt: skip
     dealt = [[item.id for item in made[f::forms]] for f in range(forms)]
     return Manifest("t", "Test", "bs1534", 0, conditions, made, dealt, {})
+
+
+def mushra(*arguments):
+    return main(["mushra", *map(str, arguments)])
 
 
 def frame(scores):
@@ -198,8 +202,8 @@ def save(folder, **changes):
 
 def test_the_commands_from_manifest_to_report(tmp_path, capsys):
     save(tmp_path)
-    main(["simulate", str(tmp_path), "--listeners", "20", "--faulty", "3", "--out", str(tmp_path / "r.csv")])
-    main(["analyze", str(tmp_path / "r.csv"), "--out", str(tmp_path / "out")])
+    assert mushra("simulate", tmp_path, "--listeners", 20, "--faulty", 3, "--out", tmp_path / "r.csv") == 0
+    assert mushra("analyze", tmp_path / "r.csv", "--out", tmp_path / "out") == 0
     shown = capsys.readouterr().out
     assert "dropped simulated-018-random" in shown
     assert "SIMULATED" in shown
@@ -224,7 +228,7 @@ def test_webmushras_own_names_need_no_manifest(tmp_path):
     table = pd.DataFrame(rows)
     table.insert(1, "age", "30")
     table.to_csv(tmp_path / "mushra.csv", index=False)
-    main(["analyze", str(tmp_path / "mushra.csv"), "--out", str(tmp_path / "out")])
+    assert mushra("analyze", tmp_path / "mushra.csv", "--out", tmp_path / "out") == 0
     summary = pd.read_csv(tmp_path / "out" / "summary.csv").set_index("condition")
     assert summary["mean"].to_dict() == {"reference": 98.5, "anchor35": 8.5, "anchor70": 38.5, "C1": 58.5}
 
@@ -248,9 +252,7 @@ def good_row(**changes):
 def test_wrong_results_are_refused(rows, message, tmp_path, capsys):
     save(tmp_path)
     write_csv(tmp_path / "r.csv", rows)
-    with pytest.raises(SystemExit) as stopped:
-        main(["analyze", str(tmp_path / "r.csv"), "--out", str(tmp_path / "out")])
-    assert stopped.value.code == 2
+    assert mushra("analyze", tmp_path / "r.csv", "--out", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
@@ -260,13 +262,11 @@ def test_wrong_results_are_refused(rows, message, tmp_path, capsys):
 def test_wrong_files_are_refused(tmp_path, capsys):
     (tmp_path / "r.csv").write_text("a,b\n1,2\n")
     for arguments, message in (
-        (["analyze", str(tmp_path / "r.csv")], "lacks the columns session_uuid"),
-        (["analyze", str(tmp_path / "no.csv")], "no.csv is not a file"),
-        (["simulate", str(tmp_path)], "manifest.json is missing"),
+        (["analyze", tmp_path / "r.csv"], "lacks the columns session_uuid"),
+        (["analyze", tmp_path / "no.csv"], "no.csv is not a file"),
+        (["simulate", tmp_path], "manifest.json is missing"),
     ):
-        with pytest.raises(SystemExit) as stopped:
-            main(arguments)
-        assert stopped.value.code == 2
+        assert mushra(*arguments) == 2
         assert message in capsys.readouterr().err
 
 

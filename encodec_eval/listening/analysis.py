@@ -13,10 +13,12 @@ from encodec_eval.listening.screening import Dropped
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that the report says. `ratings` are those kept; tables are described in `statistics`."""
+    """Everything that the report says. `ratings` are those kept, `simulated` if any of them is; for the tables see
+    `statistics`."""
 
     title: str
     preset: str
+    simulated: bool
     ratings: pd.DataFrame
     heard: int
     dropped: Sequence[Dropped]
@@ -27,10 +29,6 @@ class Analysis:
     agreement: pd.DataFrame
     objective: pd.DataFrame
     correlations: pd.DataFrame
-
-    @property
-    def simulated(self) -> bool:
-        return bool(self.ratings["listener"].str.startswith(SIMULATED).any())
 
     @property
     def note(self) -> str:
@@ -60,9 +58,11 @@ def analyse(ratings: pd.DataFrame, manifest: Manifest | None, preset: str, dropp
     means = statistics.listener_means(kept)
     by_item = statistics.summarise(kept, ("item", "condition"))
     objective = objective_scores(manifest)
+    simulated = bool(kept["listener"].str.startswith(SIMULATED).any())
     return Analysis(
-        title=manifest.title if manifest else "Listening test",
+        title=(manifest.title if manifest else "Listening test") + (" (simulated listeners)" if simulated else ""),
         preset=preset,
+        simulated=simulated,
         ratings=kept,
         heard=ratings["listener"].nunique(),
         dropped=dropped,

@@ -30,8 +30,6 @@ STYLE: dict[Any, Any] = {
     "xtick.color": "#5b6675",
     "ytick.color": INK,
     "figure.dpi": 150,
-    "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.12,
 }
 
 
@@ -92,12 +90,12 @@ def item_figure(by_item: pd.DataFrame, order: Sequence[str], title: str) -> Figu
     """Mean score of every condition (columns, in `order`) on every item (rows)."""
     table = by_item.pivot(index="item", columns="condition", values="mean")[list(order)]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(1.6 + 0.92 * len(order), 1.3 + 0.36 * len(table)))
+        figure, axes = plt.subplots(figsize=(1.6 + 1.12 * len(order), 1.3 + 0.36 * len(table)))
         axes.imshow(table, cmap="YlGnBu", vmin=0, vmax=115, aspect="auto")
         for (y, x), value in np.ndenumerate(table.to_numpy()):
             axes.text(x, y, f"{value:.0f}", ha="center", va="center", color="white" if value > 62 else INK)
         labels = [condition_label(name).replace(", ", "\n").replace("Anchor ", "Anchor\n") for name in order]
-        axes.set_xticks(range(len(order)), [label.replace(" (", "\n(") for label in labels], fontsize=7.5)
+        axes.set_xticks(range(len(order)), [label.replace(" (", "\n(") for label in labels], fontsize=7)
         axes.set_yticks(range(len(table)), table.index)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -127,5 +125,7 @@ def correlation_figure(joined: pd.DataFrame, correlations: pd.DataFrame, title: 
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write and close a figure."""
-    figure.savefig(path, metadata={"Software": None} if path.suffix == ".png" else None)
+    figure.savefig(
+        path, bbox_inches="tight", pad_inches=0.12, metadata={"Software": None} if path.suffix == ".png" else None
+    )
     plt.close(figure)

@@ -9,15 +9,10 @@ import pandas as pd
 from encodec_eval.listening.manifest import Manifest
 from encodec_eval.types import EvalError
 
-CSV_COLUMNS = [
-    "session_test_id",
-    "session_uuid",
-    "trial_id",
-    "rating_stimulus",
-    "rating_score",
-    "rating_time",
-    "rating_comment",
-]
+SESSION_COLUMNS = ["session_test_id", "session_uuid"]
+RATING_COLUMNS = ["trial_id", "rating_stimulus", "rating_score", "rating_time", "rating_comment"]
+CSV_COLUMNS = [*SESSION_COLUMNS, *RATING_COLUMNS]
+PAGE_COLUMNS = ["session_test_id", "listener", "form", "seed", "session_uuid", *RATING_COLUMNS]  # what our page writes
 SIMULATED = "simulated-"  # how the id of a listener that no human stands behind begins
 
 
@@ -90,9 +85,9 @@ def _check_trials(rows: pd.DataFrame, manifest: Manifest | None) -> None:
             raise EvalError(f"listener {listener}, item {item}: no score for {', '.join(sorted(lacking))}")
 
 
-def write_csv(path: Path, rows: Iterable[dict[str, object]]) -> None:
-    """Write result rows, given by the names of `CSV_COLUMNS`."""
+def write_csv(path: Path, rows: Iterable[dict[str, object]], columns: Sequence[str] = CSV_COLUMNS) -> None:
+    """Write result rows, given by the names of `columns`."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, CSV_COLUMNS)
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

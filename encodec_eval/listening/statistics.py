@@ -44,7 +44,8 @@ def summarise(ratings: pd.DataFrame, by: tuple[str, ...] = ("condition",)) -> pd
 def friedman(means: pd.DataFrame) -> dict[str, float]:
     """Friedman's test of equal conditions over `means` (listeners x conditions), and Kendall's W, the agreement of the
     listeners' rankings (0 none, 1 full)."""
-    statistic, p = scipy.stats.friedmanchisquare(*means.to_numpy().T)
+    result = scipy.stats.friedmanchisquare(*means.to_numpy().T)
+    statistic, p = float(result.statistic), float(result.pvalue)
     listeners, conditions = means.shape
     return {"chi2": statistic, "df": conditions - 1, "p": p, "kendall_w": statistic / (listeners * (conditions - 1))}
 
