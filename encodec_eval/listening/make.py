@@ -11,7 +11,7 @@ import torchaudio
 from tqdm import tqdm
 
 from encodec_eval.datasets import ClipSet
-from encodec_eval.listening import stimuli
+from encodec_eval.listening import levels, stimuli
 from encodec_eval.listening.manifest import FILE_NAME, MID_ANCHOR, REFERENCE, Item, Manifest
 from encodec_eval.listening.page import write_page
 from encodec_eval.types import EvalError, System
@@ -106,9 +106,9 @@ def settings(plan: Plan, duration_s: float) -> dict[str, object]:
         "systems": [system.describe() for system in plan.systems],
         "duration_s": duration_s,
         "context_s": stimuli.CONTEXT_S,
-        "edge_fade_s": stimuli.FADE_S,
-        "loudness_lufs": stimuli.LOUDNESS_LUFS,
-        "sample_rate": stimuli.RATE,
+        "edge_fade_s": levels.FADE_S,
+        "loudness_lufs": levels.TARGET_LUFS,
+        "sample_rate": levels.RATE,
         "forced": plan.force,
         "torch": torch.__version__,
         "torchaudio": torchaudio.__version__,

@@ -2,18 +2,15 @@
 
 import hashlib
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import torch
-import torchaudio.functional
 from torch import Tensor
 
 import codec.audio
 from encodec_eval.datasets import draw, middle
+from encodec_eval.listening.levels import RATE, common_gain, edge_fades, loudness, wanted_gain
 from encodec_eval.listening.manifest import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Item, Stimulus
 from encodec_eval.metrics import METRICS
 from encodec_eval.pairing import find_lag
@@ -23,10 +20,6 @@ from encodec_eval.work import score
 
 logger = logging.getLogger(__name__)
 
-RATE = 48000
-LOUDNESS_LUFS = -23.0
-PEAK = 0.99
-FADE_S = 0.01
 CONTEXT_S = 20.0
 MAX_LAG_S = 0.05
 CUTOFFS = {LOW_ANCHOR: 3500, MID_ANCHOR: 7000}
@@ -93,7 +86,7 @@ def render(
         name = f"item{number:02d}"
         signals = code_and_cut(span, systems, anchors)
         reference = signals[REFERENCE].audio
-        gain_db, lowered_db = common_gain([signal.audio for signal in signals.values()], loudness(reference))
+        gain_db, lowered_db = common_gain([signal.audio for signal in signals.values()], wanted_gain(reference))
         if lowered_db:
             logger.warning("%s: level lowered by %.1f dB, or a stimulus would clip", name, lowered_db)
         shape = 10 ** (gain_db / 20) * edge_fades(reference.shape[-1])
@@ -160,33 +153,6 @@ def kbps(output: Output, seconds: float) -> float | None:
     """Measured rate of the coded signal, of its file if only that is known, else what the system says."""
     size = output.payload_bytes if output.payload_bytes is not None else output.file_bytes
     return output.point.nominal_kbps if size is None else 8 * size / seconds / 1000
-
-
-def loudness(wav: Tensor) -> float:
-    """Integrated loudness of `wav [C, T]` at 48 kHz in LUFS (ITU-R BS.1770-4). Raises `EvalError` for silence."""
-    if wav.shape[-1] < 0.4 * RATE:
-        raise EvalError(f"{wav.shape[-1] / RATE:.2f} s are too short for a loudness; at least 0.4 s are needed")
-    # torchaudio clips at full scale between its filters, which raise the treble: measure 20 dB lower
-    value = float(torchaudio.functional.loudness(wav * 0.1, RATE)) + 20
-    if not math.isfinite(value):
-        raise EvalError("a silent item cannot be brought to a loudness")
-    return value
-
-
-def common_gain(signals: Sequence[Tensor], loudness_lufs: float) -> tuple[float, float]:
-    """The gain in dB that all signals of an item share, and by how much it stays below -23 LUFS so that none clips."""
-    wanted = LOUDNESS_LUFS - loudness_lufs
-    room = 20 * math.log10(PEAK / max(float(wav.abs().max()) for wav in signals))
-    return min(wanted, room), max(wanted - room, 0.0)
-
-
-def edge_fades(length: int) -> Tensor:
-    """Gains `[T]` that begin and end with a raised cosine of 10 ms."""
-    fade = round(FADE_S * RATE)
-    ramp = torch.from_numpy(0.5 - 0.5 * np.cos(np.pi * np.arange(fade) / fade)).float()
-    gains = torch.ones(length)
-    gains[:fade], gains[-fade:] = ramp, ramp.flip(0)
-    return gains
 
 
 def write_stimulus(folder: Path, condition: str, signal: Signal, shape: Tensor, key: str) -> Stimulus:
