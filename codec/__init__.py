@@ -9,6 +9,7 @@ from codec.config import EncodecConfig
 from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
 from codec.features import EncodecFeatureExtractor
 from codec.model import EncodecDecoderOutput, EncodecEncoderOutput, EncodecModel, EncodecOutput, load_model
+from codec.streaming import DecoderStream, EncoderStream
 from codec.weights import available_models
 
 AutoProcessor = EncodecFeatureExtractor  # the name transformers' documented examples use
@@ -18,6 +19,7 @@ __all__ = [
     "AutoProcessor",
     "CheckpointError",
     "CodecError",
+    "DecoderStream",
     "EcdcError",
     "EncodecConfig",
     "EncodecDecoderOutput",
@@ -25,6 +27,7 @@ __all__ = [
     "EncodecFeatureExtractor",
     "EncodecModel",
     "EncodecOutput",
+    "EncoderStream",
     "audio",
     "available_models",
     "load_model",

@@ -54,16 +54,20 @@ class ResidualVectorQuantizer(nn.Module):
         return torch.stack(codes)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Latents `[B, D, F]` of codes `[K, B, F]`: the sum of their codewords.
-
-        Raises `ValueError` for more codebooks than there are, or a code outside its codebook.
-        """
-        if not 1 <= len(codes) <= len(self.layers):
-            raise ValueError(f"codes of {len(codes)} codebooks given; this model has 1 to {len(self.layers)}")
-        size = len(self.codebooks[0].embed)
-        if codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < size:
-            raise ValueError(f"codes from {int(codes.min())} to {int(codes.max())} given; allowed are 0 to {size - 1}")
+        """Latents `[B, D, F]` of codes `[K, B, F]`: the sum of their codewords."""
         latents = F.embedding(codes[0], self.codebooks[0].embed)
         for indices, codebook in zip(codes[1:], self.codebooks[1:], strict=False):
             latents = latents + F.embedding(indices, codebook.embed)
         return latents.transpose(1, 2)
+
+    def check(self, codes: Tensor) -> None:
+        """Raises `ValueError` for codes `[K, ...]` of more codebooks than there are, or outside their codebook.
+
+        Values are looked at on the CPU only: on another device that would wait for all work queued there, and the
+        lookup itself refuses them.
+        """
+        if not 1 <= len(codes) <= len(self.layers):
+            raise ValueError(f"codes of {len(codes)} codebooks given; this model has 1 to {len(self.layers)}")
+        size = len(self.codebooks[0].embed)
+        if codes.device.type == "cpu" and codes.numel() and not 0 <= int(codes.min()) <= int(codes.max()) < size:
+            raise ValueError(f"codes from {int(codes.min())} to {int(codes.max())} given; allowed are 0 to {size - 1}")
