@@ -50,6 +50,7 @@ def index_html(manifest: Manifest) -> str:
 <script>
 {{
 const TEST = {data};
+globalThis.mushraData = TEST;
 {read["session.js"]}
 {read["test.js"]}}}
 </script>
