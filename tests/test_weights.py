@@ -196,11 +196,11 @@ def test_pickles_are_not_executed(tmp_path):
 
 
 def test_config_json_round_trip(tmp_path):
-    config = EncodecConfig(target_bandwidths=[3, 6], upsampling_ratios=[4, 2], num_filters=16)
+    config = EncodecConfig(target_bandwidths=[3, 6], upsampling_ratios=[8, 8, 5], num_filters=16)
     config.save_pretrained(tmp_path)
     assert EncodecConfig.from_json_file(tmp_path / "config.json") == config
     theirs = transformers.EncodecConfig.from_pretrained(tmp_path)
-    assert (theirs.num_filters, list(theirs.upsampling_ratios)) == (16, [4, 2])
+    assert (theirs.num_filters, list(theirs.upsampling_ratios)) == (16, [8, 8, 5])
 
 
 @pytest.mark.weights
