@@ -1,5 +1,6 @@
 """Where numbers come from: versions, commit, machine, command."""
 
+import hashlib
 import os
 import platform
 import shlex
@@ -23,6 +24,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def file_sha256(folder: str) -> str | None:
+    """Of the `model.safetensors` in a local folder; None if there is none, as for a hub id, whose cache verifies it."""
+    path = Path(folder) / "model.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def session(command: list[str]) -> dict[str, object]:

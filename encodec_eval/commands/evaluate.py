@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 import codec
 from encodec_eval import report, results, runner, systems
+from encodec_eval.cluster import RayPool
 from encodec_eval.datasets import ClipSet, draw, load_set
 from encodec_eval.examples import render
 from encodec_eval.executors import Executor, LocalPool
@@ -23,7 +24,9 @@ SYSTEMS = ("encodec", "opus", "mp3", "anchors", "identity")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
-    parser.add_argument("--systems", nargs="+", default=["encodec"], metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)}")
+    parser.add_argument(
+        "--systems", nargs="+", default=["encodec"], metavar="SYSTEM", help=f"of {', '.join(SYSTEMS)}, and hf:NAME"
+    )
     parser.add_argument("--model", nargs="+", help="EnCodec checkpoints: bundled name, hub id, folder or .th file")
     parser.add_argument("--bandwidths", nargs="+", type=float, metavar="KBPS", help="of EnCodec (default: all it has)")
     parser.add_argument("--opus-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of Opus")
@@ -39,12 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
     parser.add_argument("--overwrite", action="store_true", help="begin again if the folder holds a run")
     parser.add_argument("--device", default="cpu", help="for neural codecs: cpu or cuda")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worker processes (default: all cores)")
+    parser.add_argument("--jobs", type=int, help="workers (default: all cores, or all of the cluster)")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where workers run")
+    parser.add_argument("--address", help="of a running Ray cluster, such as auto (default: start one here)")
     parser.add_argument("--reference", metavar="SYSTEM", help="compare every system with this one, clip by clip")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    if arguments.jobs < 1:
+    if arguments.jobs is not None and arguments.jobs < 1:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
     metrics = choose(arguments.metrics)
     clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download)
@@ -61,7 +66,9 @@ def main(arguments: argparse.Namespace) -> int:
     print(f"{clip_set.name}: {len(clip_set.clips)} clips; {', '.join(names)}; results in {folder}", file=sys.stderr)
 
     def executor(plan: Plan) -> Executor:
-        return LocalPool(plan, arguments.jobs)
+        if arguments.engine == "ray":
+            return RayPool(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
+        return LocalPool(plan, arguments.jobs or os.cpu_count() or 1)
 
     with tqdm(total=len(run.keys), unit="score", smoothing=0.05) as bar:
         runner.execute(run, executor, arguments.overwrite, bar.update)
@@ -90,8 +97,11 @@ def build_systems(arguments: argparse.Namespace, clip_set: ClipSet) -> list[Syst
             built.append(systems.Lowpass())
         elif name == "identity":
             built.append(systems.Identity())
+        elif name.startswith("hf:"):
+            check_device(arguments.device)
+            built.append(systems.Tokenizer(name.removeprefix("hf:"), arguments.device))
         else:
-            raise EvalError(f"no system {name!r}; allowed are {', '.join(SYSTEMS)}, and --system NAME=FOLDER")
+            raise EvalError(f"no system {name!r}; allowed are {', '.join(SYSTEMS)}, hf:NAME, and --system NAME=FOLDER")
     rates = {name: float(kbps) for name, kbps in pairs(arguments.bitrate, "--bitrate").items()}
     coded = pairs(arguments.compressed, "--compressed")
     for name, folder in pairs(arguments.system, "--system").items():
@@ -102,14 +112,20 @@ def build_systems(arguments: argparse.Namespace, clip_set: ClipSet) -> list[Syst
 
 
 def encodecs(arguments: argparse.Namespace) -> list[System]:
-    if arguments.device != "cpu" and not torch.cuda.is_available():
-        raise EvalError(f"device {arguments.device} is not to be had here; allowed is cpu")
+    check_device(arguments.device)
     bandwidths = tuple(arguments.bandwidths) if arguments.bandwidths else None
     found: list[System] = []
     for name in arguments.model or [None]:
         model = codec.load_model(name, device=arguments.device)
         found.append(systems.Encodec(model.name, bandwidths, arguments.device))
     return found
+
+
+def check_device(device: str) -> None:
+    """Raise `EvalError` for a device that torch does not have here."""
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    if device.split(":")[0] not in devices:
+        raise EvalError(f"device {device} is not to be had here; allowed are {', '.join(devices)}")
 
 
 def pairs(values: list[str], option: str) -> dict[str, str]:

@@ -4,5 +4,6 @@ from encodec_eval.systems.anchors import Identity, Lowpass, lowpass
 from encodec_eval.systems.classical import Mp3, Opus
 from encodec_eval.systems.encodec import Encodec
 from encodec_eval.systems.folder import DecodedFolder
+from encodec_eval.systems.tokenizers import Tokenizer
 
-__all__ = ["DecodedFolder", "Encodec", "Identity", "Lowpass", "Mp3", "Opus", "lowpass"]
+__all__ = ["DecodedFolder", "Encodec", "Identity", "Lowpass", "Mp3", "Opus", "Tokenizer", "lowpass"]
