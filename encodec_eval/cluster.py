@@ -1,12 +1,11 @@
 """The engine for more than one machine: the same items on actors of a Ray cluster. Needs the extra [cluster]."""
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from encodec_eval.executors import Died, Done, Event
+from encodec_eval.executors import ONE_THREAD, Died, Done, Event
 from encodec_eval.types import EvalError
 from encodec_eval.work import Item, Plan, Worker
 
@@ -30,7 +29,6 @@ class RayPool:
     def __init__(self, plan: Plan, jobs: int | None, address: str | None, gpus: bool) -> None:
         self._ray = import_ray()
         self._plan = plan
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         try:
             self._ray.init(
                 address=address, num_cpus=None if address else jobs, include_dashboard=False, log_to_driver=False
@@ -42,7 +40,8 @@ class RayPool:
         if not limit:
             raise EvalError(f"the Ray cluster has no {'GPU' if gpus else 'CPU'}")
         self._jobs = min(jobs or limit, limit)
-        self._actor = self._ray.remote(num_cpus=1, num_gpus=1 if gpus else 0)(RayWorker)
+        options = {"num_cpus": 1, "num_gpus": int(gpus), "runtime_env": {"env_vars": ONE_THREAD}}
+        self._actor = self._ray.remote(**options)(RayWorker)
 
     def run(self, queue: deque[Item]) -> Iterator[Event]:
         idle: list[Any] = [self._actor.remote(self._plan) for _ in range(min(self._jobs, len(queue)))]

@@ -16,6 +16,8 @@ from typing import Protocol
 from encodec_eval.types import Score
 from encodec_eval.work import Item, Plan, Worker
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
 
 @dataclass(frozen=True)
 class Died:
@@ -78,7 +80,8 @@ class _Slot:
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(target=serve, args=(self._plan, theirs), daemon=True)  # type: ignore[attr-defined]
-            self._process.start()
+            with one_thread():
+                self._process.start()
             theirs.close()
         self.item = item
         with contextlib.suppress(BrokenPipeError):  # a death shows as the end of the connection when it is read
@@ -105,6 +108,20 @@ class _Slot:
             self.connection.close()
             self._process.terminate()
             self._process.join()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Processes that are started in here use one thread, in numpy's sums too, whose last digits depend on it."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def serve(plan: Plan, connection: Connection) -> None:
