@@ -60,12 +60,11 @@ class EncodecConfig:
                 raise ValueError(f"EncodecConfig.{name} must be {allowed}, got {getattr(self, name)!r}")
 
         positive = ("sampling_rate", "hidden_size", "num_filters", "kernel_size", "last_kernel_size", "compress")
-        for name in (*positive, "residual_kernel_size", "dilation_growth_rate", "codebook_size"):
+        for name in (*positive, "residual_kernel_size", "dilation_growth_rate", "num_lstm_layers", "codebook_size"):
             value = getattr(self, name)
             require(isinstance(value, int) and value >= 1, name, "a positive integer")
-        for name in ("num_residual_layers", "num_lstm_layers"):
-            value = getattr(self, name)
-            require(isinstance(value, int) and value >= 0, name, "an integer of at least 0")
+        blocks = self.num_residual_layers
+        require(isinstance(blocks, int) and blocks >= 0, "num_residual_layers", "an integer of at least 0")
         rates = self.target_bandwidths
         require(bool(rates) and all(rate > 0 for rate in rates), "target_bandwidths", "positive kbps")
         require(list(rates) == sorted(rates), "target_bandwidths", "in ascending order")

@@ -110,7 +110,7 @@ def test_hub_download_passes_its_options(small_folder, monkeypatch):
     EncodecModel.from_pretrained("someone/small", revision="v2", token="secret")
     assert asked[0] == ("someone/small", "config.json", {"revision": "v2", "token": "secret"})
     (small_folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="has neither model.safetensors nor pytorch_model.bin"):
+    with pytest.raises(CheckpointError, match=r"has neither model\.safetensors nor pytorch_model\.bin"):
         EncodecModel.from_pretrained("someone/small")
 
 
