@@ -1,9 +1,15 @@
-"""A headless Chromium for the tests marked `browser`."""
+"""A headless Chromium for the tests marked `browser`, and a folder for Gradio that goes when the tests end."""
 
+import atexit
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
+
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")  # read when the app is imported
+atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -1,5 +1,6 @@
 // <blind-test>: two ways to compare versions of one clip without knowing which one is heard.
-// Set `blind.versions = [{label, url}]`, the original first. ABX asks which of A and B an unnamed X is; ranking puts
+// Set `blind.versions = [{label, url}]`, the original first, or name the player to take them from in the attribute `of`
+// as a CSS selector. Attribute rate: as in <sync-player>. ABX asks which of A and B an unnamed X is; ranking puts
 // unnamed versions in random order beside sliders and names them when asked. Tests read `blind.truth`.
 
 const BLIND_HTML = `
@@ -69,6 +70,11 @@ class BlindTest extends HTMLElement {
 
   connectedCallback() {
     this.player.setAttribute("rate", this.getAttribute("rate") ?? 0);
+    const source = this.hasAttribute("of") && document.querySelector(this.getAttribute("of"));
+    if (!source) return;
+    const take = () => (this.versions = source.versions);
+    source.addEventListener("ready", take);
+    if (source.buffers) take();
   }
 
   set versions(versions) {

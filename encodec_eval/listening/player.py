@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TypedDict
 
 _FOLDER = Path(__file__).parent
-_GRADIO_GLUE = """
+_FOLLOW_THEME = """
 const player = element.firstElementChild;
 const theme = () => { player.style.colorScheme = document.body.classList.contains("dark") ? "dark" : "light"; };
 new MutationObserver(theme).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+theme();
+"""
+_FOLLOW_VALUE = """
 const show = () => {
   const versions = (props.value && props.value.versions) || [];
   player.versions = versions.map((version) => ({ url: version.audio && version.audio.url, ...version }));
 };
-theme();
 show();
 watch("value", show);
 """
@@ -73,16 +75,24 @@ document.querySelector("sync-player").versions = {items};
 """
 
 
-def gradio_arguments(attributes: str = "", blind: bool = False) -> dict[str, str | bool]:
-    """Arguments that make a `gr.HTML` this player, or the blind test: `gr.HTML(value=..., **gradio_arguments())`.
+def gradio_arguments(attributes: str = "") -> dict[str, str | bool]:
+    """Arguments that make a `gr.HTML` this player: `gr.HTML(value={"versions": [...]}, **gradio_arguments())`.
 
     The value is `{"versions": [Version, ...]}`. Give URLs that the browser can fetch, or instead of `url` a dumped
     `gr.FileData` as `audio`, but no data URLs: a value is compared whole at each update. A value with the same first
     version is the same clip and does not disturb what plays. `attributes` is put into the tag, as in `rate=48000`.
     """
-    tag = "blind-test" if blind else "sync-player"
     return {
-        "html_template": f"<{tag} {attributes}></{tag}>",
-        "js_on_load": (blind_script() if blind else script()) + _GRADIO_GLUE,
+        "html_template": f"<sync-player {attributes}></sync-player>",
+        "js_on_load": script() + _FOLLOW_THEME + _FOLLOW_VALUE,
+        "apply_default_css": False,
+    }
+
+
+def gradio_blind_arguments(of: str, attributes: str = "") -> dict[str, str | bool]:
+    """Arguments that make a `gr.HTML` the blind test of what is in the player that the CSS selector `of` names."""
+    return {
+        "html_template": f'<blind-test of="{of}" {attributes}></blind-test>',
+        "js_on_load": blind_script() + _FOLLOW_THEME,
         "apply_default_css": False,
     }

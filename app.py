@@ -1,0 +1,286 @@
+"""A page on which one clip is heard at every bandwidth of EnCodec, beside Opus, with the numbers and the files.
+
+    python app.py
+
+The functions are plain Python; `demo` is the page.
+"""
+
+import html
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import torch
+from gradio.utils import get_upload_folder
+
+import codec
+from codec.weights import DEFAULT_MODEL, hub_reachable
+from encodec_eval import spectrograms
+from encodec_eval.datasets import BUNDLED
+from encodec_eval.listening import player
+from encodec_eval.listening.session import QUALITY, SPEED, Session, Version, listen, load_clip
+from encodec_eval.metrics import METRICS
+from encodec_eval.systems import Encodec
+from encodec_eval.types import EvalError, UndefinedError
+
+try:
+    import spaces
+
+    on_gpu = spaces.GPU
+except ImportError:  # only Hugging Face's ZeroGPU machines have it
+
+    def on_gpu(function):
+        return function
+
+
+MAX_CLIP_S = float(os.environ.get("ENCODEC_MAX_CLIP_S", "30"))
+MAX_UPLOAD = "64mb"
+VISITORS_AT_ONCE = 2
+QUEUE_LENGTH = 40
+KEEP_S = 7200
+OPUS_KBPS = [6, 12, 24]
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+EXAMPLES = [
+    ("Speech, 16 kHz", "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"),
+    ("Speech, 48 kHz", "clips-48k/p228_023.flac"),
+    ("Jazz", "clips-48k/macleod_vibe_ace.flac"),
+    ("Guitar", "clips-48k/guit_em9.flac"),
+]
+TITLE = "EnCodec, heard and measured"
+ACCENT, ACCENT_DARK = "#0b6a6f", "#56c4c0"
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.teal,
+    neutral_hue=gr.themes.colors.slate,
+    font=["system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "monospace"],
+).set(
+    body_background_fill_dark="#0c1014",
+    block_background_fill_dark="#1a2028",
+    border_color_primary_dark="#3a4450",
+    body_text_color_subdued="#5b6675",
+    body_text_color_subdued_dark="#9ba8b8",
+    button_primary_background_fill=ACCENT,
+    button_primary_background_fill_hover="#0d7d83",
+    button_primary_background_fill_dark=ACCENT_DARK,
+    button_primary_background_fill_hover_dark="#74d3cf",
+    button_primary_text_color_dark="#0d1518",
+    checkbox_background_color_selected=ACCENT,
+    checkbox_background_color_selected_dark=ACCENT_DARK,
+    checkbox_label_background_fill="transparent",
+    checkbox_label_background_fill_dark="transparent",
+    checkbox_label_border_color="*border_color_primary",
+    color_accent=ACCENT,
+)
+LAUNCH = {"max_file_size": MAX_UPLOAD, "theme": THEME, "css_paths": Path(player.__file__).parent / "demo.css"}
+LAUNCH["footer_links"] = ["api"]
+
+
+def offered_models() -> list[str]:
+    """Names to choose from, the default first: what is on this machine, and facebook's if they can be downloaded."""
+    here = codec.available_models()
+    if DEFAULT_MODEL in here or not hub_reachable():
+        return here
+    return list(dict.fromkeys([DEFAULT_MODEL, "facebook/encodec_48khz", *here]))
+
+
+def about(model: str) -> str:
+    """Whose voice this is, and what that means: HTML."""
+    config = codec.EncodecConfig.from_json_file(codec.weights.find(model).config)
+    what = f"{config.sampling_rate // 1000} kHz {'stereo' if config.audio_channels == 2 else 'mono'}"
+    if model.startswith("facebook/"):
+        text = f"the {what} model that Meta AI published with the paper."
+    else:
+        text = f"a small {what} model trained for this project. {DEFAULT_MODEL} is much larger and sounds better."
+    return f"<p><b>{html.escape(model)}</b>: {html.escape(text)}</p>"
+
+
+def new_session(model: str) -> Session:
+    """A session in a folder of its own, under a name that nobody can guess."""
+    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)
+    folder.mkdir(parents=True, mode=0o700)
+    return Session(folder, model)
+
+
+def forget(session: Session | None) -> None:
+    """Remove a session's files."""
+    if session is not None:
+        shutil.rmtree(session.folder, ignore_errors=True)
+
+
+@on_gpu
+def reconstruct(path: str | None, model: str, opus_kbps: list[float]) -> Iterator[Session]:
+    """A clip at every bandwidth of a model and at the given rates of Opus; yields the session as it fills.
+
+    Raises `gr.Error` with one line for everything a visitor can get wrong.
+    """
+    if path is None:
+        raise gr.Error("Choose a clip first.", print_exception=False)
+    session = None
+    try:
+        audio, sample_rate = load_clip(Path(path), MAX_CLIP_S)
+        session = new_session(model)
+        for _ in listen(session, audio, sample_rate, Encodec(model, device=DEVICE), sorted(opus_kbps)):
+            yield session
+    except (codec.CodecError, EvalError, OSError) as error:
+        forget(session)
+        raise told(error, Path(path)) from error
+
+
+def told(error: Exception, path: Path) -> gr.Error:
+    """An error as the visitor reads it: without the folders of this machine, without markup from a file's name."""
+    return gr.Error(html.escape(str(error).replace(str(path), path.name)), print_exception=False)
+
+
+def label(version: Version) -> str:
+    """What a version is called on the page."""
+    rate = f"{version.point.nominal_kbps:g} kbps"
+    return f"Opus {rate}" if version.point.series == "opus" else rate
+
+
+def shown_in_player(session: Session) -> dict[str, Any]:
+    """The value of the player: the original and every version, with files for Gradio to serve."""
+    names = [("Original", "", session.original), *((label(v), v.point.series, v.wav) for v in session.versions)]
+    return {
+        "versions": [
+            {"label": text, "note": note, "audio": gr.FileData(path=str(wav)).model_dump()} for text, note, wav in names
+        ]
+    }
+
+
+def table(session: Session) -> str:
+    """The numbers as an HTML table; below it why a number is missing."""
+    metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
+    rows, reasons = [], {}
+    for version in session.versions:
+        cells = [fixed(version.payload_kbps, 1), fixed(version.pcm_ratio, 0)]
+        for metric in metrics:
+            score = version.scores.get(metric.name)
+            cells.append("…" if score is None else fixed(score.value, metric.digits))
+            if score is not None and score.reason:
+                reasons[f"{metric.title}: {score.reason}"] = None
+        name = f"{html.escape(label(version))}<small>{html.escape(version.point.series)}</small>"
+        rows.append(f"<tr><th scope='row'>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    notes = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons)
+    return TABLE.format(rows="".join(rows), notes=f"<ul class='reasons'>{notes}</ul>" if notes else "")
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """A number with fixed decimals, or a dash for none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def taken_away(session: Session) -> dict[str, Any]:
+    """The value of the list of files."""
+    rows = [("Original", [session.original]), *((label(version), [version.wav]) for version in session.versions)]
+    return {
+        "zip": gr.FileData(path=str(session.archive())).model_dump(),
+        "rows": [{"name": name, "files": [download(path) for path in paths]} for name, paths in rows],
+    }
+
+
+def download(path: Path) -> dict[str, Any]:
+    """A file to take away, and what its link says."""
+    text = f"{path.suffix[1:].upper()}, {path.stat().st_size / 1000:.1f} kB"
+    return {"name": path.name, "text": text, "file": gr.FileData(path=str(path)).model_dump()}
+
+
+def picture(session: Session | None, chosen: str | None) -> dict[str, Any] | None:
+    """The spectrograms of one version, for the template that shows them; None if there is nothing to show."""
+    versions = {label(version): version for version in session.versions} if session else {}
+    if session is None or chosen not in versions:
+        return None
+    version = versions[chosen]
+    try:
+        figure = spectrograms.draw(
+            *codec.audio.load(session.original), *codec.audio.load(version.wav), chosen, version.codes
+        )
+    except (codec.CodecError, UndefinedError) as error:
+        raise gr.Error(html.escape(f"No picture: {error}"), print_exception=False) from error
+    path = spectrograms.save(figure, session.folder / f"{version.wav.stem}.png")
+    return {"name": chosen, "image": gr.FileData(path=str(path)).model_dump()}
+
+
+def on_listen(path: str | None, model: str, opus_kbps: list[float], old: Session | None) -> Iterator[dict[Any, Any]]:
+    """What the page shows while a clip is worked on."""
+    for session in reconstruct(path, model, opus_kbps):
+        yield {
+            state: session,
+            heard: shown_in_player(session),
+            numbers: table(session),
+            results: gr.Column(visible=True),
+        }
+    forget(old)
+    names = [label(version) for version in session.versions]
+    yield {
+        choice: gr.Radio(choices=names, value=names[min(2, len(names) - 1)]),
+        files: taken_away(session),
+    }
+
+
+# Templates get only texts made here: Gradio evaluates them as JavaScript, so nothing a visitor names may enter them.
+PICTURE = """{{#if value}}<img src="{{value.image.url}}" alt="Spectrograms of the original and of {{value.name}}, their
+difference, and the entropy of each codebook's entries.">{{/if}}"""
+FILES = """{{#if value}}<table>{{#each value.rows}}<tr><th scope="row">{{name}}</th>{{#each files}}<td>
+<a href="{{file.url}}" download="{{name}}">{{text}}</a></td>{{/each}}</tr>{{/each}}</table>
+<p><a href="{{value.zip.url}}" download="versions.zip">All of it with the numbers, ZIP</a></p>{{/if}}"""
+TABLE = """<div class="scroll" role="region" aria-label="Measured values" tabindex="0"><table>
+<thead><tr><td></td><th scope="colgroup" colspan="2">Size</th><th scope="colgroup" colspan="3">Against the original</th>
+<th scope="colgroup" colspan="2">× real time</th></tr>
+<tr><th scope="col">Version</th><th scope="col">kbps</th><th scope="col">PCM&nbsp;÷</th>
+<th scope="col">SI-SNR&nbsp;dB</th><th scope="col">STOI</th><th scope="col">PESQ</th>
+<th scope="col">encode</th><th scope="col">decode</th></tr></thead><tbody>{rows}</tbody></table></div>{notes}"""
+
+with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
+    models = offered_models()
+    state = gr.State(None, time_to_live=KEEP_S, delete_callback=forget)
+    gr.HTML(
+        f"<h1>{TITLE}</h1><p>One clip at every bandwidth of the neural codec, switched without a gap.</p>",
+        elem_id="top",
+    )
+    with gr.Row(elem_id="choose"):
+        with gr.Column(scale=3):
+            clip = gr.Audio(
+                label=f"Clip, up to {MAX_CLIP_S:g} s", type="filepath", sources=["upload", "microphone"], buttons=[]
+            )
+            examples = gr.Examples(
+                [[str(BUNDLED / path)] for _, path in EXAMPLES],
+                clip,
+                label="Or one of these",
+                example_labels=[name for name, _ in EXAMPLES],
+                cache_examples=False,
+            )
+        with gr.Column(scale=2):
+            model = gr.Radio(models, value=models[0], label="Model")
+            opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Opus beside it", value=[12])
+            button = gr.Button("Listen", variant="primary", size="lg")
+    voice = gr.HTML(about(models[0]), elem_id="voice", apply_default_css=False)
+    with gr.Column(visible=False, elem_id="results") as results:
+        heard = gr.HTML(elem_id="player", **player.gradio_arguments("rate=48000"))
+        numbers = gr.HTML(elem_id="numbers", apply_default_css=False)
+        with gr.Accordion("See what changed", open=False):
+            choice = gr.Radio([], show_label=False, container=False)
+            seen = gr.HTML(html_template=PICTURE, elem_id="picture")
+        with gr.Accordion("Test yourself blind", open=False):
+            gr.HTML(elem_id="blind", **player.gradio_blind_arguments("#player sync-player", "rate=48000"))
+        with gr.Accordion("Take the files", open=False):
+            files = gr.HTML(html_template=FILES, elem_id="files", apply_default_css=False)
+
+    inputs, outputs = [clip, model, opus, state], [state, heard, numbers, results, choice, files]
+    listening = {"fn": on_listen, "inputs": inputs, "outputs": outputs, "show_progress": "hidden"}
+    for started in (
+        gr.on([button.click, clip.upload, clip.stop_recording], **listening),
+        examples.load_input_event.success(**listening),
+    ):
+        started.success(picture, [state, choice], seen, show_progress="hidden")
+    choice.input(picture, [state, choice], seen, show_progress="minimal")
+    model.change(about, model, voice, show_progress="hidden")
+
+demo.queue(default_concurrency_limit=VISITORS_AT_ONCE, max_size=QUEUE_LENGTH)
+
+if __name__ == "__main__":
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // VISITORS_AT_ONCE))
+    demo.launch(**LAUNCH)

@@ -1,0 +1,126 @@
+"""One clip through every rate of a model, for a listener: audio files, measured numbers, files to take away."""
+
+import csv
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from torch import Tensor
+
+import codec.audio
+from encodec_eval.metrics import METRICS
+from encodec_eval.systems import Encodec, Opus
+from encodec_eval.types import Clip, EvalError, Output, Point, Score
+from encodec_eval.work import safe_name, score
+
+QUALITY = ("si_snr", "stoi", "pesq")
+SPEED = ("x_realtime_encode", "x_realtime_decode")
+
+
+@dataclass
+class Version:
+    """The clip as a codec gives it back at one rate. Sizes in bytes, None where there is no such thing."""
+
+    point: Point
+    wav: Path
+    duration_s: float
+    payload_bytes: float | None
+    file_bytes: int | None
+    pcm_bytes: int
+    codes: Tensor | None
+    scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def payload_kbps(self) -> float | None:
+        """Measured rate of the coded signal, without a container."""
+        return self._kbps(self.payload_bytes)
+
+    @property
+    def file_kbps(self) -> float | None:
+        """Measured rate of the file."""
+        return self._kbps(self.file_bytes)
+
+    @property
+    def pcm_ratio(self) -> float | None:
+        """How many times smaller the coded signal is than 16-bit PCM of the same rate and channels."""
+        return self.payload_bytes and self.pcm_bytes / self.payload_bytes
+
+    def value(self, metric: str) -> float | None:
+        """A score, None if it was not computed (yet) or has no value."""
+        return self.scores[metric].value if metric in self.scores else None
+
+    def _kbps(self, size: float | None) -> float | None:
+        return size and 8 * size / self.duration_s / 1000
+
+
+@dataclass
+class Session:
+    """What one listener has made of one clip. Its files lie in `folder`; nothing is shared between sessions."""
+
+    folder: Path
+    model: str
+    versions: list[Version] = field(default_factory=list)
+
+    @property
+    def original(self) -> Path:
+        return self.folder / "original.wav"
+
+    def add(self, output: Output, duration_s: float) -> None:
+        """Write a version's audio and keep its sizes and codes."""
+        wav = self.folder / f"{safe_name(output.point.name)}.wav"
+        codec.audio.save(wav, output.audio, output.sample_rate)
+        sizes = output.payload_bytes, output.file_bytes, 2 * output.audio.numel()
+        self.versions.append(Version(output.point, wav, duration_s, *sizes, output.codes))
+
+    def archive(self) -> Path:
+        """A ZIP of the original, every version and the numbers."""
+        path = self.folder / "versions.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in (self.original, *(version.wav for version in self.versions), self._numbers()):
+                archive.write(file, file.name)
+        return path
+
+    def _numbers(self) -> Path:
+        path = self.folder / "numbers.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["version", "nominal_kbps", "payload_kbps", "file_kbps", "pcm_ratio", *QUALITY, *SPEED])
+            for v in self.versions:
+                rates = [v.point.nominal_kbps, v.payload_kbps, v.file_kbps, v.pcm_ratio]
+                writer.writerow([v.point.name, *rates, *(v.value(metric) for metric in (*QUALITY, *SPEED))])
+        return path
+
+
+def load_clip(path: Path, max_s: float) -> tuple[Tensor, int]:
+    """A clip `[C, T]` and its rate. Its header is judged before a sample is read.
+
+    Raises `AudioError` for what is not audio, `EvalError` for more than two channels or more than `max_s` seconds.
+    """
+    header = codec.audio.info(path)
+    if header.channels not in (1, 2):
+        raise EvalError(f"{path.name} has {header.channels} channels; allowed are 1 and 2")
+    if header.duration_s > max_s:
+        raise EvalError(f"{path.name} is {header.duration_s:.1f} s long; allowed are at most {max_s:g} s")
+    return codec.audio.load(path)
+
+
+def listen(
+    session: Session, audio: Tensor, sample_rate: int, system: Encodec, opus_kbps: Sequence[float] = ()
+) -> Iterator[None]:
+    """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores."""
+    codec.audio.save(session.original, audio, sample_rate)
+    clip = Clip("clip", str(session.original), sample_rate, audio.shape[0], audio.shape[-1])
+    yield
+    opus = Opus(tuple(opus_kbps))
+    each = (opus.process(audio, sample_rate, [point])[0] for point in opus.points)
+    outputs = []
+    for output in chain(system.outputs(audio, sample_rate, system.points), each):
+        session.add(output, clip.duration_s)
+        outputs.append(output)
+        yield
+    metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
+    for version, output in zip(session.versions, outputs, strict=True):
+        version.scores = {s.metric: s for s in score(clip, audio, sample_rate, output, metrics)}
+        yield
