@@ -1,5 +1,6 @@
 """The page of a listening test in headless Chromium, from disk and from a server; the server under load."""
 
+import contextlib
 import csv
 import http.client
 import json
@@ -14,6 +15,7 @@ import soundfile as sf
 from encodec_eval.__main__ import main
 from encodec_eval.datasets import ClipSet, folder_clips
 from encodec_eval.listening.make import Plan, make_test
+from encodec_eval.listening.manifest import load_manifest
 from encodec_eval.listening.ratings import read_ratings
 from encodec_eval.listening.server import MAX_BODY, Server
 from encodec_eval.systems import Mp3
@@ -33,15 +35,21 @@ def test_folder(tmp_path_factory):
     return make_test(plan, folder), folder
 
 
+@contextlib.contextmanager
+def serving(folder):
+    with Server(("127.0.0.1", 0), folder) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
 @pytest.fixture
 def server(test_folder):
     _, folder = test_folder
     for old in (folder / "results").glob("*"):
         old.unlink()
-    with Server(("127.0.0.1", 0), folder) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving(folder) as running:
         yield running
-        running.shutdown()
 
 
 def begin(page, listener=""):
@@ -55,7 +63,7 @@ def begin(page, listener=""):
 
 def listen_to_all(page):
     """Play, and switch through all stimuli by their buttons until each is marked as heard."""
-    page.wait_for_function(f"{PROBE}.ready")
+    page.wait_for_function(f"() => {PROBE}.ready")
     if not page.evaluate(PROBE)["playing"]:
         page.get_by_label("Play", exact=True).click()
     for button in page.locator(".column .listen").all():
@@ -102,7 +110,7 @@ def test_a_whole_test_is_taken_interrupted_resumed_and_exported(page, test_folde
     page.get_by_role("button", name="Go on").click()
     page.get_by_text("Trial 2 of 3").wait_for()
     assert page.locator("output").all_inner_texts() == [str(score) for score in clicked(1)], "scores survive"
-    page.wait_for_function(f"{PROBE}.ready")
+    page.wait_for_function(f"() => {PROBE}.ready")
     assert page.evaluate(PROBE)["volume"] == pytest.approx(10 ** (-6 / 20), abs=1e-6), "so does the volume"
     page.get_by_role("button", name="Next").click()
     page.get_by_text("Trial 3 of 3").wait_for()
@@ -161,7 +169,7 @@ def test_next_needs_listening_rating_and_one_hundred(page, test_folder):
     _, folder = test_folder
     page.goto((folder / "page" / "index.html").as_uri())
     begin(page)
-    page.wait_for_function(f"{PROBE}.ready")
+    page.wait_for_function(f"() => {PROBE}.ready")
     following = page.get_by_role("button", name="Begin the test")
     alert = page.get_by_role("alert")
     following.click()
@@ -183,7 +191,7 @@ def test_sliders_and_buttons_switch_what_is_heard(page, test_folder):
     _, folder = test_folder
     page.goto((folder / "page" / "index.html").as_uri())
     begin(page)
-    page.wait_for_function(f"{PROBE}.ready")
+    page.wait_for_function(f"() => {PROBE}.ready")
     assert not page.get_by_role("button", name="Pause").count()
     page.get_by_role("button", name="Reference").click()
     assert page.evaluate(PROBE)["playing"]
@@ -191,7 +199,7 @@ def test_sliders_and_buttons_switch_what_is_heard(page, test_folder):
     page.get_by_role("slider", name="Score of C").focus()
     assert page.evaluate(PROBE)["active"] == 3
     page.keyboard.press("2")
-    page.wait_for_function(f"{PROBE}.gains[1] === 1")
+    page.wait_for_function(f"() => {PROBE}.gains[1] === 1")
     assert page.evaluate(PROBE)["gains"] == [0, 1, 0, 0, 0]
     assert page.evaluate(PROBE)["started"] == started, "a switch must not restart playback"
     page.get_by_role("slider", name="Score of C").focus()
@@ -216,7 +224,7 @@ def test_pages_fit_and_are_accessible(page, test_folder, width, scheme):
 
     check()
     begin(page)
-    page.wait_for_function(f"{PROBE}.ready")
+    page.wait_for_function(f"() => {PROBE}.ready")
     listen_to_all(page)
     rate(page, [100, 50, 50, 50])
     check()
@@ -224,24 +232,44 @@ def test_pages_fit_and_are_accessible(page, test_folder, width, scheme):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_served_test_arrives_on_disk(page, test_folder, server):
-    manifest, folder = test_folder
-    page.goto(f"http://127.0.0.1:{server.server_port}/")
-    begin(page, "Zoë =1+1")
-    take_trial(page, [100, 50, 50, 50], "Begin the test")
-    for n in range(3):
-        page.get_by_text(f"Trial {n + 1} of 3").wait_for()
-        take_trial(page, clicked(n))
-    page.get_by_text("your results have been saved").wait_for()
-    files = list((folder / "results").iterdir())
-    assert [path.name for path in files] == [f"{stored(page)['id']}.csv"]
-    ratings = read_ratings(files, manifest)
-    for n, trial in enumerate(drawn_trials(page)):
-        for stimulus, score in zip(trial["stimuli"], clicked(n), strict=True):
-            condition = manifest.names()[stimulus][1]
-            kept = ratings[(ratings["item"] == trial["item"]) & (ratings["condition"] == condition)]
-            assert kept["score"].tolist() == [score]
-    assert set(pd.read_csv(files[0])["listener"]) == {"Zoë 11"}, "nothing that a spreadsheet would run"
+def test_a_test_of_real_systems_is_made_served_taken_and_analysed(page, tmp_path):
+    folder = tmp_path / "test"
+    made = ["mushra", "--set", "librispeech-mini", "--items", "8", "--duration", "3", "--out", str(folder)]
+    assert main(made) == 0
+    manifest = load_manifest(folder)
+    names = [name.partition("@") for name in manifest.conditions]
+    assert [rate or name for name, _, rate in names] == [
+        "reference",
+        "anchor35",
+        "anchor70",
+        "1.5",
+        "3",
+        "6",
+        "12",
+        "12",
+    ]
+    with serving(folder) as server:
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        begin(page, "Zoë =1+1")
+        scores = [100, 90, 80, 70, 60, 50, 40, 30]
+        take_trial(page, scores, "Begin the test")
+        for n in range(8):
+            page.get_by_text(f"Trial {n + 1} of 8").wait_for()
+            take_trial(page, scores[-n:] + scores[:-n])
+        page.get_by_text("your results have been saved").wait_for()
+        files = list((folder / "results").iterdir())
+        assert [path.name for path in files] == [f"{stored(page)['id']}.csv"]
+        ratings = read_ratings(files, manifest).set_index(["item", "condition"])["score"]
+        for n, trial in enumerate(drawn_trials(page)):
+            for stimulus, score in zip(trial["stimuli"], scores[-n:] + scores[:-n], strict=True):
+                assert ratings[manifest.names()[stimulus]] == score
+        assert set(pd.read_csv(files[0])["listener"]) == {"Zoë 11"}, "nothing that a spreadsheet would run"
+    invented = folder / "results" / "simulated.csv"
+    assert main(["mushra", "simulate", str(folder), "--listeners", "19", "--out", str(invented)]) == 0
+    assert main(["mushra", "analyze", str(folder / "results"), "--preset", "paper", "--out", str(folder / "out")]) == 0
+    dropped = pd.read_csv(folder / "out" / "dropped.csv")
+    assert dropped["listener"].tolist() == [files[0].stem], "the reference was not at 100 in every trial"
+    assert (pd.read_csv(folder / "out" / "summary.csv")["listeners"] == 19).all()
 
 
 def body_of(manifest, session, score=50, trials=3):

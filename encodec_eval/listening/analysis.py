@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from encodec_eval.listening import statistics
-from encodec_eval.listening.manifest import Manifest
+from encodec_eval.listening.manifest import REFERENCE, Manifest
 from encodec_eval.listening.ratings import SIMULATED
 from encodec_eval.listening.screening import Dropped
 
@@ -41,11 +41,12 @@ class Analysis:
 
 
 def objective_scores(manifest: Manifest | None) -> pd.DataFrame:
-    """The preview scores of a manifest's stimuli that have a value: rows `item, condition, metric, value`."""
+    """The preview scores that have a value, the reference's left out: rows `item, condition, metric, value`."""
     rows = [
         {"item": item.id, "condition": stimulus.condition, "metric": metric, "value": value}
         for item in (manifest.items if manifest else ())
         for stimulus in item.stimuli
+        if stimulus.condition != REFERENCE
         for metric, value in stimulus.scores.items()
         if isinstance(value, float)
     ]
@@ -56,6 +57,7 @@ def analyse(ratings: pd.DataFrame, manifest: Manifest | None, preset: str, dropp
     """All statistics of ratings (`listener, item, condition, score`) without the listeners who were dropped."""
     kept = ratings[~ratings["listener"].isin([each.listener for each in dropped])]
     means = statistics.listener_means(kept)
+    means = means[means.mean().sort_values(ascending=False).index]
     by_item = statistics.summarise(kept, ("item", "condition"))
     objective = objective_scores(manifest)
     simulated = bool(kept["listener"].str.startswith(SIMULATED).any())

@@ -73,7 +73,7 @@ def score_figure(ratings: pd.DataFrame, summary: pd.DataFrame, title: str, note:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=10)
-        figure.text(0.0, -0.01, note, fontsize=8, color="#5b6675", va="top", transform=figure.transFigure)
+        axes.annotate(note, (0, 0), (0, -44), "axes fraction", "offset points", fontsize=8, color="#5b6675")
     return figure
 
 
@@ -90,17 +90,22 @@ def item_figure(by_item: pd.DataFrame, order: Sequence[str], title: str) -> Figu
     """Mean score of every condition (columns, in `order`) on every item (rows)."""
     table = by_item.pivot(index="item", columns="condition", values="mean")[list(order)]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(1.6 + 1.12 * len(order), 1.3 + 0.36 * len(table)))
+        figure, axes = plt.subplots(figsize=(1.6 + 0.95 * len(order), 1.3 + 0.36 * len(table)))
         axes.imshow(table, cmap="YlGnBu", vmin=0, vmax=115, aspect="auto")
         for (y, x), value in np.ndenumerate(table.to_numpy()):
             axes.text(x, y, f"{value:.0f}", ha="center", va="center", color="white" if value > 62 else INK)
-        labels = [condition_label(name).replace(", ", "\n").replace("Anchor ", "Anchor\n") for name in order]
-        axes.set_xticks(range(len(order)), [label.replace(" (", "\n(") for label in labels], fontsize=7)
+        axes.set_xticks(range(len(order)), [_column_label(name) for name in order], fontsize=7.5)
         axes.set_yticks(range(len(table)), table.index)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=10)
     return figure
+
+
+def _column_label(name: str) -> str:
+    """A condition's name in narrow lines."""
+    first, _, second = condition_label(name).replace(" (", ", (").replace("Anchor ", "Anchor, ").partition(", ")
+    return (first.replace("_", "\n", 1) if len(first) > 14 else first) + "\n" + second
 
 
 def correlation_figure(joined: pd.DataFrame, correlations: pd.DataFrame, title: str) -> Figure:

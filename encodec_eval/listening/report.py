@@ -112,7 +112,7 @@ def markdown_report(analysis: Analysis) -> str:
         "Pairs: permutation of the signs of listeners' mean differences, corrected after Holm.",
         markdown_table(pair_table(analysis.pairs)),
         "## Agreement between listeners",
-        markdown_table(analysis.agreement.round(2)),
+        markdown_table(analysis.agreement.round(2).rename(columns={"icc_single": "ICC(2,1)", "icc_mean": "ICC(2,k)"})),
         "ICC(2,1): one listener; ICC(2,k): the mean of all; absolute agreement over all stimuli of the same items.",
         "## By item",
         "![Scores by item](items.png)",
