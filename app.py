@@ -6,6 +6,7 @@ The functions are plain Python; `demo` is the page.
 """
 
 import html
+import importlib.util
 import os
 import secrets
 import shutil
@@ -76,7 +77,7 @@ THEME = gr.themes.Base(
     color_accent=ACCENT,
 )
 LAUNCH = {"max_file_size": MAX_UPLOAD, "theme": THEME, "css_paths": Path(player.__file__).parent / "demo.css"}
-LAUNCH["footer_links"] = ["api"]
+LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
 
 
 def offered_models() -> list[str]:
@@ -221,6 +222,25 @@ def on_listen(path: str | None, model: str, opus_kbps: list[float], old: Session
     }
 
 
+def endpoint_reconstruct(clip: str, model: str) -> tuple[list[dict[str, object]], list[str]]:
+    """Encode and decode an audio clip at every bandwidth of an EnCodec model and measure what that costs and loses.
+
+    Args:
+        clip: the audio file: mono or stereo, WAV, FLAC, OGG, Opus or MP3.
+        model: one of the names that /models returns.
+
+    Returns:
+        One row of numbers for each bandwidth, and as many WAV files in the same order.
+    """
+    *_, session = reconstruct(clip, model, [])
+    return session.rows(), [str(version.wav) for version in session.versions]
+
+
+def endpoint_models() -> list[str]:
+    """The names of the EnCodec models that can be used here, the default first."""
+    return offered_models()
+
+
 # Templates get only texts made here: Gradio evaluates them as JavaScript, so nothing a visitor names may enter them.
 PICTURE = """{{#if value}}<img src="{{value.image.url}}" alt="Spectrograms of the original and of {{value.name}}, their
 difference, and the entropy of each codebook's entries.">{{/if}}"""
@@ -252,6 +272,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
                 label="Or one of these",
                 example_labels=[name for name, _ in EXAMPLES],
                 cache_examples=False,
+                api_visibility="private",
             )
         with gr.Column(scale=2):
             model = gr.Radio(models, value=models[0], label="Model")
@@ -270,14 +291,22 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
             files = gr.HTML(html_template=FILES, elem_id="files", apply_default_css=False)
 
     inputs, outputs = [clip, model, opus, state], [state, heard, numbers, results, choice, files]
-    listening = {"fn": on_listen, "inputs": inputs, "outputs": outputs, "show_progress": "hidden"}
+    page = {"show_progress": "hidden", "api_visibility": "private"}
+    listening = {"fn": on_listen, "inputs": inputs, "outputs": outputs, **page}
     for started in (
         gr.on([button.click, clip.upload, clip.stop_recording], **listening),
         examples.load_input_event.success(**listening),
     ):
-        started.success(picture, [state, choice], seen, show_progress="hidden")
-    choice.input(picture, [state, choice], seen, show_progress="minimal")
-    model.change(about, model, voice, show_progress="hidden")
+        started.success(picture, [state, choice], seen, **page)
+    choice.input(picture, [state, choice], seen, **page)
+    model.change(about, model, voice, **page)
+
+    gr.api(endpoint_models, api_name="models")
+    with gr.Group(visible=False):
+        sent = gr.File(type="filepath")
+        named = gr.Textbox(models[0])
+        answer = [gr.JSON(), gr.File(file_count="multiple")]
+        gr.Button().click(endpoint_reconstruct, [sent, named], answer, api_name="reconstruct")
 
 demo.queue(default_concurrency_limit=VISITORS_AT_ONCE, max_size=QUEUE_LENGTH)
 

@@ -1,12 +1,12 @@
 """One clip through every rate of a model, for a listener: audio files, measured numbers, files to take away."""
 
-import csv
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+import pandas as pd
 from torch import Tensor
 
 import codec.audio
@@ -74,22 +74,28 @@ class Session:
         sizes = output.payload_bytes, output.file_bytes, 2 * output.audio.numel()
         self.versions.append(Version(output.point, wav, duration_s, *sizes, output.codes))
 
+    def rows(self) -> list[dict[str, object]]:
+        """The numbers of every version, None where there is none."""
+        return [
+            {
+                "version": version.point.name,
+                "nominal_kbps": version.point.nominal_kbps,
+                "payload_kbps": version.payload_kbps,
+                "file_kbps": version.file_kbps,
+                "pcm_ratio": version.pcm_ratio,
+                **{metric: version.value(metric) for metric in (*QUALITY, *SPEED)},
+            }
+            for version in self.versions
+        ]
+
     def archive(self) -> Path:
         """A ZIP of the original, every version and the numbers."""
+        numbers = self.folder / "numbers.csv"
+        pd.DataFrame(self.rows()).to_csv(numbers, index=False)
         path = self.folder / "versions.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            for file in (self.original, *(version.wav for version in self.versions), self._numbers()):
+            for file in (self.original, *(version.wav for version in self.versions), numbers):
                 archive.write(file, file.name)
-        return path
-
-    def _numbers(self) -> Path:
-        path = self.folder / "numbers.csv"
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["version", "nominal_kbps", "payload_kbps", "file_kbps", "pcm_ratio", *QUALITY, *SPEED])
-            for v in self.versions:
-                rates = [v.point.nominal_kbps, v.payload_kbps, v.file_kbps, v.pcm_ratio]
-                writer.writerow([v.point.name, *rates, *(v.value(metric) for metric in (*QUALITY, *SPEED))])
         return path
 
 
