@@ -75,11 +75,6 @@ def test_intraclass_correlation_of_a_published_example():
     assert statistics.intraclass_correlation(scores) == pytest.approx((0.29, 0.62), abs=0.005)
 
 
-def test_holm_by_hand():
-    np.testing.assert_allclose(statistics.holm(np.array([0.03, 0.01, 0.04, 0.9])), [0.09, 0.04, 0.09, 0.9])
-    np.testing.assert_allclose(statistics.holm(np.array([0.5, 0.6])), [1.0, 1.0])
-
-
 def test_mean_interval_against_scipy():
     values = np.random.default_rng(0).normal(50, 10, 12)
     mean, half = statistics.mean_interval(values)
@@ -131,6 +126,11 @@ def test_items_whose_mid_anchor_many_like_do_not_count_against_a_listener():
     many = frame({f"good{i}": listener() for i in range(5)} | {f"x{i}": listener(mid=[95, 95]) for i in range(3)})
     assert [each.listener for each in screen_bs1534(few)] == ["x0", "x1"]
     assert screen_bs1534(many) == []
+
+
+def test_a_comparison_needs_three_conditions():
+    with pytest.raises(EvalError, match="only a, b were rated"):
+        statistics.friedman(pd.DataFrame({"a": [1, 2], "b": [3, 4]}))
 
 
 def test_screening_needs_its_anchor():

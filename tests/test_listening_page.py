@@ -24,7 +24,7 @@ PROBE = "document.querySelector('sync-player').probe()"
 
 
 @pytest.fixture(scope="module")
-def test_folder(tmp_path_factory):
+def small_test(tmp_path_factory):
     """Three items of 1.5 s, four stimuli each, in one form."""
     source, folder = tmp_path_factory.mktemp("set"), tmp_path_factory.mktemp("test")
     generator = np.random.default_rng(0)
@@ -44,8 +44,8 @@ def serving(folder):
 
 
 @pytest.fixture
-def server(test_folder):
-    _, folder = test_folder
+def server(small_test):
+    _, folder = small_test
     for old in (folder / "results").glob("*"):
         old.unlink()
     with serving(folder) as running:
@@ -93,8 +93,8 @@ def clicked(n):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_whole_test_is_taken_interrupted_resumed_and_exported(page, test_folder):
-    manifest, folder = test_folder
+def test_a_whole_test_is_taken_interrupted_resumed_and_exported(page, small_test):
+    manifest, folder = small_test
     page.goto((folder / "page" / "index.html").as_uri())
     begin(page, "Ann 7")
     page.get_by_text("Training", exact=True).wait_for()
@@ -165,8 +165,8 @@ def drawn_trials(page):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_next_needs_listening_rating_and_one_hundred(page, test_folder):
-    _, folder = test_folder
+def test_next_needs_listening_rating_and_one_hundred(page, small_test):
+    _, folder = small_test
     page.goto((folder / "page" / "index.html").as_uri())
     begin(page)
     page.wait_for_function(f"() => {PROBE}.ready")
@@ -187,8 +187,8 @@ def test_next_needs_listening_rating_and_one_hundred(page, test_folder):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_sliders_and_buttons_switch_what_is_heard(page, test_folder):
-    _, folder = test_folder
+def test_sliders_and_buttons_switch_what_is_heard(page, small_test):
+    _, folder = small_test
     page.goto((folder / "page" / "index.html").as_uri())
     begin(page)
     page.wait_for_function(f"() => {PROBE}.ready")
@@ -210,9 +210,9 @@ def test_sliders_and_buttons_switch_what_is_heard(page, test_folder):
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1000, "light")])
-def test_pages_fit_and_are_accessible(page, test_folder, width, scheme):
+def test_pages_fit_and_are_accessible(page, small_test, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    _, folder = test_folder
+    _, folder = small_test
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     page.goto((folder / "page" / "index.html").as_uri())
@@ -292,8 +292,8 @@ def send(server, body, method="POST", path="/results", headers=None):
         connection.close()
 
 
-def test_twenty_listeners_posting_at_once_lose_nothing(test_folder, server):
-    manifest, folder = test_folder
+def test_twenty_listeners_posting_at_once_lose_nothing(small_test, server):
+    manifest, folder = small_test
 
     def listener(n):
         return [send(server, body_of(manifest, f"{n:032x}", score=n, trials=t))[0] for t in (1, 2, 3)]
@@ -307,8 +307,8 @@ def test_twenty_listeners_posting_at_once_lose_nothing(test_folder, server):
         assert set(ratings[ratings["listener"] == f"{n:032x}"]["score"]) == {n}
 
 
-def test_a_late_shorter_post_does_not_erase_a_longer_one(test_folder, server):
-    manifest, folder = test_folder
+def test_a_late_shorter_post_does_not_erase_a_longer_one(small_test, server):
+    manifest, folder = small_test
     for trials in (3, 1):
         assert send(server, body_of(manifest, "a" * 32, trials=trials))[0] == 200
     assert len(read_ratings(list((folder / "results").iterdir()), manifest)) == 12
@@ -326,22 +326,22 @@ def test_a_late_shorter_post_does_not_erase_a_longer_one(test_folder, server):
         ([], 400),
     ],
 )
-def test_bad_posts_are_refused_and_leave_nothing(test_folder, server, body, status):
-    _, folder = test_folder
+def test_bad_posts_are_refused_and_leave_nothing(small_test, server, body, status):
+    _, folder = small_test
     assert send(server, body)[0] == status
     assert not list((folder / "results").iterdir())
 
 
-def test_paths_of_sessions_cannot_leave_the_folder(test_folder, server):
-    manifest, folder = test_folder
+def test_paths_of_sessions_cannot_leave_the_folder(small_test, server):
+    manifest, folder = small_test
     before = sorted(folder.parent.rglob("*"))
     for session in ("../" * 8 + "tmp/x", "..%2f..%2fx", "a" * 32 + "\0", "a" * 32 + "\n"):
         assert send(server, body_of(manifest, session))[0] == 400
     assert sorted(folder.parent.rglob("*")) == before
 
 
-def test_only_the_pages_own_files_are_served(test_folder, server):
-    _, folder = test_folder
+def test_only_the_pages_own_files_are_served(small_test, server):
+    _, folder = small_test
     assert send(server, b"", "GET", "/")[0] == 200
     assert send(server, b"", "GET", "/audio/item01.js")[0] == 200
     wavs = [path.name for path in (folder / "stimuli").iterdir()]
@@ -353,10 +353,12 @@ def test_only_the_pages_own_files_are_served(test_folder, server):
     assert send(server, b"", "DELETE", "/")[0] == 501
 
 
-def test_forms_are_handed_out_in_turn(test_folder, server):
+def test_forms_are_handed_out_in_turn(small_test, server):
     assert {send(server, b"", "GET", "/form")[1] for _ in range(3)} == {'{"form": 0}'}
 
 
-def test_serve_refuses_what_is_not_a_test(tmp_path, capsys):
+def test_serve_refuses_what_is_not_a_test(tmp_path, small_test, capsys):
+    assert main(["mushra", "serve", str(small_test[1]), "--port", "99999"]) == 2
+    assert "--port must be from 0 to 65535, not 99999" in capsys.readouterr().err
     assert main(["mushra", "serve", str(tmp_path)]) == 2
     assert "manifest.json is missing" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import torchaudio.functional
 
 import codec.audio
 from encodec_eval.__main__ import main
-from encodec_eval.datasets import ClipSet, file_clip, folder_clips
+from encodec_eval.datasets import ClipSet, file_clip, folder_clips, load_set
 from encodec_eval.listening import levels, stimuli
 from encodec_eval.listening.make import Plan, check, make_test
 from encodec_eval.listening.manifest import load_manifest
@@ -177,6 +177,31 @@ def test_decoded_folders_are_cut_at_the_same_place(clip_set, tmp_path):
     signals = stimuli.code_and_cut(span, [DecodedFolder("mine", str(decoded), kbps=3)], [])
     np.testing.assert_allclose(signals["mine"].audio, signals["reference"].audio, atol=1e-4)
     assert signals["mine"].kbps == 3
+
+
+@dataclass(frozen=True)
+class Mono(Delayed):
+    """The same, mono."""
+
+    def process(self, wav, sample_rate, points, clip=None):
+        return super().process(wav.mean(0, keepdim=True), sample_rate, points, clip)
+
+
+def test_a_mono_system_makes_the_whole_item_mono(tmp_path):
+    left, right = speech(2, 24000, 1), speech(2, 24000, 2)
+    sf.write(tmp_path / "stereo.wav", np.stack([left, right], 1), 24000)
+    span = stimuli.Span(file_clip(tmp_path / "stereo.wav", tmp_path), 0, 48000)
+    stereo, mono = (stimuli.code_and_cut(span, [system(0)], ["anchor35"]) for system in (Delayed, Mono))
+    assert {signal.audio.shape[0] for signal in stereo.values()} == {2}
+    assert {signal.audio.shape[0] for signal in mono.values()} == {1}
+    np.testing.assert_allclose(mono["reference"].audio[0], stereo["reference"].audio.mean(0), atol=1e-6)
+
+
+def test_passages_of_a_list_are_taken_as_they_are(clip_set, tmp_path):
+    source = Path(clip_set.clips[0].path)
+    (tmp_path / "list.csv").write_text(f"path,start,duration\n{source},0.5,1.25\n{source},2,1\n")
+    spans = stimuli.choose_spans(load_set(str(tmp_path / "list.csv")).clips, 2, 10, 0)
+    assert [(span.start, span.frames) for span in spans] == [(12000, 30000), (48000, 24000)]
 
 
 def test_a_stimulus_that_would_clip_lowers_its_item():

@@ -13,12 +13,13 @@ from encodec_eval.listening.analysis import analyse
 from encodec_eval.listening.make import Plan, make_test
 from encodec_eval.listening.manifest import FILE_NAME, Manifest, load_manifest
 from encodec_eval.listening.ratings import read_ratings, write_csv
-from encodec_eval.listening.report import markdown_table, overall_table, write_report
+from encodec_eval.listening.report import overall_table, write_report
 from encodec_eval.listening.screening import SCREENS, incomplete
 from encodec_eval.listening.server import Server
 from encodec_eval.listening.simulate import FAULTS, default_truth, simulate
 from encodec_eval.listening.stimuli import PRESETS
 from encodec_eval.listening.webmushra import export
+from encodec_eval.tables import markdown
 from encodec_eval.types import EvalError
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ def serve_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def serve(arguments: argparse.Namespace) -> None:
+    if not 0 <= arguments.port <= 65535:
+        raise EvalError(f"--port must be from 0 to 65535, not {arguments.port}")
     with Server((arguments.host, arguments.port), arguments.test) as server:
         host, port = server.server_address[:2]
         print(f"http://{host!s}:{port}/ - results in {server.test.results}; stop with Ctrl-C", flush=True)
@@ -131,7 +134,7 @@ def analyze(arguments: argparse.Namespace) -> None:
     analysis = analyse(ratings, manifest, preset, dropped)
     write_report(analysis, arguments.out)
     print(f"{analysis.title}: {analysis.note}\n")
-    print(markdown_table(overall_table(analysis)))
+    print(markdown(overall_table(analysis)))
     for each in dropped:
         print(f"dropped {each.listener}: {each.reason}")
     print(f"\nwritten to {arguments.out}")

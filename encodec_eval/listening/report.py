@@ -10,18 +10,10 @@ import pandas as pd
 from encodec_eval.listening import figures, paper
 from encodec_eval.listening.analysis import Analysis
 from encodec_eval.listening.screening import Dropped
+from encodec_eval.tables import latex, markdown, p_value
 
 FEW_LISTENERS = 15
 INVENTED = "**`mushra simulate` invented these scores to test the analysis. They say nothing about any codec.**"
-LATEX: dict[int, str] = {
-    ord(mark): text
-    for mark, text in {
-        "\\": r"\textbackslash{}",
-        "±": r"$\pm$",
-        "<": "$<$",
-        **{mark: "\\" + mark for mark in "%_&#$"},
-    }.items()
-}
 
 
 def overall_table(analysis: Analysis) -> pd.DataFrame:
@@ -48,42 +40,14 @@ def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
             "first": pairs["first"].map(figures.condition_label),
             "second": pairs["second"].map(figures.condition_label),
             "difference ± 95 % CI": [plus_minus(d, c) for d, c in zip(pairs["difference"], pairs["ci95"], strict=True)],
-            "p": pairs["p"].map(p_text),
-            "p (Holm)": pairs["p_holm"].map(p_text),
+            "p": pairs["p"].map(p_value),
+            "p (Holm)": pairs["p_holm"].map(p_value),
         }
     )
 
 
 def plus_minus(mean: float, half: float) -> str:
     return f"{mean:.1f}" if np.isnan(half) else f"{mean:.1f} ± {half:.1f}"
-
-
-def p_text(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def markdown_table(table: pd.DataFrame) -> str:
-    """A table of texts as Markdown."""
-    lines = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def latex_table(table: pd.DataFrame, caption: str) -> str:
-    """A table of texts as a LaTeX `table` for the package booktabs."""
-    lines = [[str(cell).translate(LATEX) for cell in row] for row in [table.columns, *table.to_numpy()]]
-    head, *body = [" & ".join(line) + r" \\" for line in lines]
-    columns = "l" + "r" * (table.shape[1] - 1)
-    top = [r"\begin{table}", r"\centering", rf"\caption{{{caption.translate(LATEX)}}}"]
-    tabular = [
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        head,
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    return "\n".join([*top, *tabular, r"\end{table}", ""])
 
 
 def markdown_report(analysis: Analysis) -> str:
@@ -99,32 +63,32 @@ def markdown_report(analysis: Analysis) -> str:
         parts.append(
             f"With {kept} listeners the intervals are wide and tests weak; BS.1534 finds 20 to be often enough."
         )
-    parts += ["![Scores](scores.png)", markdown_table(table)]
+    parts += ["![Scores](scores.png)", markdown(table)]
     parts.append(
         "Mean and 95 % interval (Student t) over listeners' means; median and quartiles over ratings."
-        + (f" Quoted column: {paper.SOURCE}; other listeners and other items." if any(table["paper, quoted"]) else "")
+        + (
+            f" Quoted: {paper.SOURCE}, of Opus and the full EnCodec, from other listeners and items."
+            if any(table["paper, quoted"])
+            else ""
+        )
     )
     parts += ["## Listeners dropped", dropped_text(analysis.dropped)]
     parts += [
         "## Comparisons",
-        f"Friedman: chi² = {test['chi2']:.1f} with {test['df']:.0f} degrees of freedom, p {equals(test['p'])}; "
+        f"Friedman: chi² = {test['chi2']:.1f} with {test['df']:.0f} degrees of freedom, p {p_value(test['p'])}; "
         f"Kendall's W = {test['kendall_w']:.2f}. "
         "Pairs: permutation of the signs of listeners' mean differences, corrected after Holm.",
-        markdown_table(pair_table(analysis.pairs)),
+        markdown(pair_table(analysis.pairs)),
         "## Agreement between listeners",
-        markdown_table(analysis.agreement.round(2).rename(columns={"icc_single": "ICC(2,1)", "icc_mean": "ICC(2,k)"})),
+        markdown(analysis.agreement.round(2).rename(columns={"icc_single": "ICC(2,1)", "icc_mean": "ICC(2,k)"})),
         "ICC(2,1): one listener; ICC(2,k): the mean of all; absolute agreement over all stimuli of the same items.",
         "## By item",
         "![Scores by item](items.png)",
     ]
     if len(analysis.correlations):
         parts += ["## Against objective measures", "![Correlation](correlation.png)"]
-        parts += [markdown_table(analysis.correlations.round(3)), "Over stimuli of all systems and anchors."]
-    return "\n\n".join(parts) + "\n"
-
-
-def equals(p: float) -> str:
-    return p_text(p) if p < 0.001 else f"= {p_text(p)}"
+        parts += [markdown(analysis.correlations.round(3)), "Over stimuli of all systems and anchors."]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def dropped_text(dropped: Sequence[Dropped]) -> str:
@@ -142,7 +106,9 @@ def write_report(analysis: Analysis, folder: Path) -> None:
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     (folder / "report.md").write_text(markdown_report(analysis), encoding="utf-8")
-    (folder / "summary.tex").write_text(latex_table(overall_table(analysis), f"{title}: {analysis.note}"), "utf-8")
+    (folder / "summary.tex").write_text(
+        latex(overall_table(analysis), f"{title}: {analysis.note}", "tab:mushra"), "utf-8"
+    )
     scores = figures.score_figure(analysis.ratings, analysis.summary, title, analysis.note)
     figures.save_figure(scores, folder / "scores.png")
     figures.save_figure(figures.item_figure(analysis.by_item, order, f"{title}, by item"), folder / "items.png")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -169,3 +170,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], folder: Path) -> None:
         self.test = Served(folder)
         super().__init__(address, Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A listener who goes away in the middle of an answer is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)

@@ -40,8 +40,22 @@ function drawTrials({ seed, form }) {
   return shuffled(TEST.forms[form], next).map((item) => ({ item, stimuli: shuffled(TEST.items[item].stimuli, next) }));
 }
 
+// Returns false where the browser keeps nothing for this page.
 function saveSession(session) {
-  localStorage.setItem(STORE, JSON.stringify(session));
+  try {
+    localStorage.setItem(STORE, JSON.stringify(session));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function forgetSession() {
+  try {
+    localStorage.removeItem(STORE);
+  } catch {
+    // nothing was kept
+  }
 }
 
 function storedSession() {

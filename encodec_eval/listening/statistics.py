@@ -11,6 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.stats
 
+from encodec_eval.stats import holm
+from encodec_eval.types import EvalError
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -43,20 +46,13 @@ def summarise(ratings: pd.DataFrame, by: tuple[str, ...] = ("condition",)) -> pd
 
 def friedman(means: pd.DataFrame) -> dict[str, float]:
     """Friedman's test of equal conditions over `means` (listeners x conditions), and Kendall's W, the agreement of the
-    listeners' rankings (0 none, 1 full)."""
+    listeners' rankings (0 none, 1 full). Raises `EvalError` for fewer than three conditions."""
+    if means.shape[1] < 3:
+        raise EvalError(f"only {', '.join(means.columns)} were rated; a comparison needs three conditions or more")
     result = scipy.stats.friedmanchisquare(*means.to_numpy().T)
     statistic, p = float(result.statistic), float(result.pvalue)
     listeners, conditions = means.shape
     return {"chi2": statistic, "df": conditions - 1, "p": p, "kendall_w": statistic / (listeners * (conditions - 1))}
-
-
-def holm(p: FloatArray) -> FloatArray:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979) of several p-values."""
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
 
 
 def paired_permutation(difference: FloatArray, resamples: int = 20000, seed: int = 0) -> float:

@@ -2,6 +2,8 @@
 
 const LABELS = ["Excellent", "Good", "Fair", "Poor", "Bad"];
 const HEARD_S = 0.5;
+const KEPT = "Your progress is kept in this browser: you may close the page and come back.";
+const NOT_KEPT = "This browser keeps no progress: do not close or reload the page before the end.";
 const audio = {}; // item id -> {stimulus id: base64 WAV}; only the present item is kept
 
 globalThis.mushraAudio = (item, files) => (audio[item] = files);
@@ -55,7 +57,7 @@ function welcome(session, resumed) {
   show(
     heading(TEST.title),
     paragraph("You will hear short recordings in several versions and say how close each one is to the reference."),
-    paragraph("Use headphones in a quiet room. Your progress is kept in this browser: you may close the page and come back."),
+    paragraph(`Use headphones in a quiet room. ${saveSession(session) ? KEPT : NOT_KEPT}`),
     el("p", {}, el("label", { htmlFor: "listener", textContent: "Your name or code (optional)" }), field),
     ...(resumed ? [paragraph(`Welcome back. ${finishedTrials(session).length} of ${TEST.forms[session.form].length} trials are done.`)] : []),
     button(resumed ? "Go on" : "Begin", begin),
@@ -64,7 +66,7 @@ function welcome(session, resumed) {
 }
 
 async function startAnew() {
-  localStorage.removeItem(STORE);
+  forgetSession();
   welcome(newSession(await chooseForm()), false);
 }
 
@@ -216,5 +218,5 @@ async function go(session, step) {
 
 (async () => {
   const stored = storedSession();
-  welcome(stored ?? newSession(await chooseForm()), Boolean(stored));
+  welcome(stored ?? newSession(await chooseForm()), stored?.step > 0);
 })();
