@@ -95,7 +95,7 @@ def about(model: str) -> str:
     if model.startswith("facebook/"):
         text = f"the {what} model that Meta AI published with the paper."
     else:
-        text = f"a small {what} model trained for this project. {DEFAULT_MODEL} is much larger and sounds better."
+        text = f"a small {what} model trained for this project. {DEFAULT_MODEL} is larger and sounds better."
     return f"<p><b>{html.escape(model)}</b>: {html.escape(text)}</p>"
 
 
