@@ -1,6 +1,6 @@
 """How long the harness takes against a plain loop over transformers, on the default architecture with random weights.
 
-    python benchmarks/evaluation_speed.py [--limit 10]
+    python benchmarks/evaluation_speed.py [--limit 10] [--model FOLDER]
 
 Both score the same clips of the bundled set at all five bandwidths with PESQ, STOI and SI-SNR. The loop may use every
 core that torch gives it; the harness runs with one worker and with two.
@@ -89,18 +89,21 @@ def random_checkpoint(folder: Path) -> transformers.EncodecModel:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=10, help="clips")
-    limit = parser.parse_args().limit
+    parser.add_argument("--model", type=Path, help="a checkpoint instead: what random weights give has no true scores")
+    arguments = parser.parse_args()
+    limit = arguments.limit
     clips = draw(bundled_set("librispeech-mini").clips, limit, seed=0)
     seconds = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = random_checkpoint(folder / "model")
+        path = arguments.model or folder / "model"
+        model = transformers.EncodecModel.from_pretrained(path) if arguments.model else random_checkpoint(path)
         start = time.perf_counter()
         expected = plain_loop(model, clips)
         seconds["plain loop"] = time.perf_counter() - start
         for jobs in (1, 2):
             start = time.perf_counter()
-            found = harness(folder / f"jobs{jobs}", folder / "model", clips, jobs)
+            found = harness(folder / f"jobs{jobs}", path, clips, jobs)
             seconds[f"harness, {jobs} worker{'s' * (jobs > 1)}"] = time.perf_counter() - start
     gaps = {
         m: float(np.median([abs(found[k] - expected[k]) for k in expected if k[2] == m]))

@@ -83,7 +83,7 @@ def _label(name: str) -> str:
 def _markdown(results: Results, sections: list[Section], figures: list[Path]) -> str:
     parts = [f"# {title(results)}\n"]
     if results.config["note"]:
-        parts.append(f"{results.config['note'].capitalize()}.\n")
+        parts.append(f"{results.config['note']}.\n")
     for name, table, note in sections:
         parts.append(f"## {name}\n\n{note}\n\n{tables.markdown(table)}")
         if name == "Results":

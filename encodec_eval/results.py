@@ -67,7 +67,7 @@ class Results:
     @property
     def groups(self) -> list[str]:
         """The speaker of each clip; a clip without one is a group of its own."""
-        return [row.speaker or f"clip {row.id}" for row in records(self.clips)]
+        return [each["speaker"] or f"clip {each['id']}" for each in self.config["clips"]]
 
 
 def load(folder: Path, partial: bool = False) -> Results:

@@ -77,6 +77,15 @@ def test_the_summary_is_the_mean_of_what_was_scored(run):
     assert (holed.n_scored, holed.n_total) == (5, 6)
 
 
+def test_clips_without_a_speaker_are_groups_of_their_own(run):
+    clips = [{"id": f"c{n}", "speaker": "s" if n == 1 else None, "seconds": 1.0} for n in range(3)]
+    assert results.Results(run.folder, run.config | {"clips": clips}, run.scores, 0).groups == [
+        "clip c0",
+        "s",
+        "clip c2",
+    ]
+
+
 def test_the_main_table_shows_what_is_missing(run):
     table = tables.main_table(run, results.summarize(run)).set_index("system")
     assert table.loc["tiny@6", "SI-SNR dB ↑"].endswith(" [5/6]")

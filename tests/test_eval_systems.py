@@ -9,6 +9,7 @@ import torch
 import codec
 import codec.audio
 from encodec_eval.datasets import bundled_set
+from encodec_eval.pairing import find_lag
 from encodec_eval.systems import DecodedFolder, Encodec, Identity, Lowpass, Mp3, Opus, lowpass
 from encodec_eval.systems.encodec import payload_bytes
 from encodec_eval.types import Clip, EvalError
@@ -63,6 +64,15 @@ def test_opus_and_mp3_keep_the_clip_and_their_rates(speech):
             assert output.audio.shape[0] == 1
             assert 0 <= output.audio.shape[1] / output.sample_rate - 2 < 0.25
         assert low.payload_bytes < high.payload_bytes
+
+
+@pytest.mark.parametrize(("rate", "kbps"), [(16000, 32), (24000, 32), (48000, 48), (16000, 64)])
+def test_mp3_is_in_time_at_rates_where_its_header_tells_no_delay(speech, rate, kbps):
+    wav = codec.audio.resample(speech[0], speech[1], rate)
+    system = Mp3((kbps,))
+    (output,) = system.process(wav, rate, system.points)
+    assert output.audio.shape == wav.shape
+    assert find_lag(wav[0], output.audio[0], rate // 10) == 0
 
 
 def test_classical_codecs_refuse_rates_they_have_not(speech):

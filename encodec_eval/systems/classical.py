@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import soundfile as sf
@@ -63,8 +63,19 @@ class Mp3:
                 raise EvalError(f"mp3 cannot do {number(kbps)} kbps at {rate} Hz; allowed are {low} to {high}")
             level = min((high - kbps) / (high - low), 0.9999)  # libsndfile refuses 1
             options = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": level}
-            outputs.append(through_soundfile(point, wav, rate, len, options))
+            output = through_soundfile(point, wav, rate, len, options)
+            outputs.append(replace(output, audio=without_delay(output.audio, wav.shape[-1])))
         return outputs
+
+
+def without_delay(decoded: Tensor, samples: int) -> Tensor:
+    """Decoded MP3 `[C, T]` as long as what was encoded.
+
+    LAME writes a header without its delay at low rates: the decoder then leaves the delay of encoder and decoder in
+    front (576 + 529 samples) and padding behind.
+    """
+    start = 1105 if decoded.shape[-1] > samples else 0
+    return decoded[:, start : start + samples]
 
 
 def at_allowed_rate(wav: Tensor, sample_rate: int, rates: Sequence[int]) -> tuple[Tensor, int]:
