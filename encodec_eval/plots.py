@@ -1,6 +1,7 @@
 """Rate-quality curves and codebook usage as figures."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,16 +126,16 @@ def place_labels(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     low, high = axes.get_ylim()
     heights = [0.05 * (1 + text.count("\n")) for _, text, _ in labels]
     order = sorted(range(len(labels)), key=lambda n: labels[n][0])
-    wanted = {n: (labels[n][0] - low) / (high - low) for n in order}
-    placed: dict[int, float] = {}
-    previous, previous_height = -np.inf, 0.0
-    for n in order:
-        placed[n] = max(wanted[n], previous + (previous_height + heights[n]) / 2)
-        previous, previous_height = placed[n], heights[n]
-    excess = max(0.0, previous - 1.0) if labels else 0.0
+    placed = [(labels[n][0] - low) / (high - low) for n in range(len(labels))]
+    for below, above in pairwise(order):
+        placed[above] = max(placed[above], placed[below] + (heights[below] + heights[above]) / 2)
+    ceiling = 1.02
+    for n in reversed(order):
+        placed[n] = min(placed[n], ceiling - heights[n] / 2)
+        ceiling = placed[n] - heights[n] / 2
     for n, (_, text, colour) in enumerate(labels):
         axes.text(
-            1.015, placed[n] - excess, text, transform=axes.transAxes, color=colour, va="center", ha="left",
+            1.015, placed[n], text, transform=axes.transAxes, color=colour, va="center", ha="left",
             fontsize=9.5, fontweight="bold", linespacing=1.0,
         )  # fmt: skip
 
