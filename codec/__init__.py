@@ -6,8 +6,10 @@ D features of a latent, N segments. Audio is `[B, C, T]` or `[C, T]` with full s
 
 from codec import audio
 from codec.config import EncodecConfig
+from codec.ecdc import compress, compress_blocks, decompress
 from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
 from codec.features import EncodecFeatureExtractor
+from codec.language_model import LanguageModel, language_model_for
 from codec.model import EncodecDecoderOutput, EncodecEncoderOutput, EncodecModel, EncodecOutput, load_model
 from codec.streaming import DecoderStream, EncoderStream
 from codec.weights import available_models
@@ -28,7 +30,12 @@ __all__ = [
     "EncodecModel",
     "EncodecOutput",
     "EncoderStream",
+    "LanguageModel",
     "audio",
     "available_models",
+    "compress",
+    "compress_blocks",
+    "decompress",
+    "language_model_for",
     "load_model",
 ]

@@ -1,7 +1,9 @@
 """Audio files and channel or rate conversion: the only file of the project that touches soundfile."""
 
+import contextlib
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -77,17 +79,33 @@ def save(path: FilePath, wav: Tensor, sample_rate: int, subtype: str = "PCM_16")
     Levels are never changed. Samples beyond full scale are clipped by integer formats: a warning says how many.
     Raises `AudioError` for NaN or infinite samples, more than two dimensions, or a format libsndfile cannot write.
     """
-    if wav.ndim != 2:
-        raise AudioError(f"audio to save must be [channels, samples], not of shape {tuple(wav.shape)}")
-    data = wav.detach().to("cpu", torch.float32).numpy().T
-    if not np.isfinite(data).all():
-        raise AudioError(f"refusing to write NaN or infinite samples to {path}")
-    if not subtype.startswith(("FLOAT", "DOUBLE")) and (clipped := int((np.abs(data) > 1).sum())):
-        logger.warning("%s: %d of %d samples are beyond full scale and were clipped", path, clipped, data.size)
-    try:
-        sf.write(path, data.clip(-1, 1) if not subtype.startswith(("FLOAT", "DOUBLE")) else data, sample_rate, subtype)
-    except (sf.LibsndfileError, ValueError, TypeError) as error:
-        raise AudioError(f"cannot write {path}: {error}") from error
+    save_blocks(path, [wav], sample_rate, subtype)
+
+
+def save_blocks(path: FilePath, blocks: Iterable[Tensor], sample_rate: int, subtype: str = "PCM_16") -> None:
+    """`save` audio that comes in blocks `[C, T]` of any lengths, at least one, holding only one at a time."""
+    clipped = total = 0
+    with contextlib.ExitStack() as stack:
+        file = None
+        for wav in blocks:
+            if wav.ndim != 2:
+                raise AudioError(f"audio to save must be [channels, samples], not of shape {tuple(wav.shape)}")
+            data = wav.detach().to("cpu", torch.float32).numpy().T
+            if not np.isfinite(data).all():
+                raise AudioError(f"refusing to write NaN or infinite samples to {path}")
+            if not subtype.startswith(("FLOAT", "DOUBLE")):
+                clipped, total = clipped + int((np.abs(data) > 1).sum()), total + data.size
+                data = data.clip(-1, 1)
+            try:
+                if file is None:
+                    file = stack.enter_context(sf.SoundFile(path, "w", sample_rate, data.shape[1], subtype))
+                file.write(data)
+            except (sf.LibsndfileError, ValueError, TypeError) as error:
+                raise AudioError(f"cannot write {path}: {error}") from error
+    if file is None:
+        raise AudioError(f"there is no audio to write to {path}")
+    if clipped:
+        logger.warning("%s: %d of %d samples are beyond full scale and were clipped", path, clipped, total)
 
 
 def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
@@ -95,6 +113,27 @@ def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
     if from_rate == to_rate:
         return wav
     return torchaudio.functional.resample(wav, from_rate, to_rate)
+
+
+def resample_blocks(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
+    """`resample` audio that comes in blocks `[C, T]` of any lengths: the same result without seams."""
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    divisor = math.gcd(from_rate, to_rate)
+    old, new = from_rate // divisor, to_rate // divisor
+    # The filter reaches six zero crossings of the lower rate's sinc, at 0.99 of its band, to either side.
+    margin = old * (math.ceil(6 / 0.99 * max(1, old / new) / old) + 1)
+    held, done = None, 0  # samples still needed, and how many of them are only the past of others
+    for block in blocks:
+        held = block if held is None else torch.cat([held, block], dim=-1)
+        ready = (held.shape[-1] - margin - done) // old * old
+        if ready > 0:
+            yield resample(held, from_rate, to_rate)[..., done * new // old : (done + ready) * new // old]
+            keep = min(margin, done + ready)
+            held, done = held[..., done + ready - keep :], keep
+    if held is not None:
+        yield resample(held, from_rate, to_rate)[..., done * new // old :]
 
 
 def to_channels(wav: Tensor, channels: int) -> Tensor:

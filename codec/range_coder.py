@@ -8,7 +8,7 @@ products below fit in 64 bits and the floating-point formulas of the original co
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 class RangeEncoder:
     """Writes symbols, as `(start, end)` shares of `TOTAL`, to the binary file object `file`."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._interval = _Interval()
         self._value, self._count = 0, 0
@@ -101,7 +101,7 @@ class RangeEncoder:
 class RangeDecoder:
     """Reads symbols back from the binary file object `file`, taking no byte more than its encoder wrote."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._interval = _Interval()
         self._current = 0

@@ -33,6 +33,20 @@ DEFAULT_BUNDLED_MODEL = "encodec_24khz_tiny"
 WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")
 REACHABILITY_TIMEOUT_S = 2.5
 
+FACEBOOK_CONFIGS = {
+    DEFAULT_MODEL: EncodecConfig(),
+    "facebook/encodec_48khz": EncodecConfig(
+        target_bandwidths=(3.0, 6.0, 12.0, 24.0),
+        sampling_rate=48_000,
+        audio_channels=2,
+        normalize=True,
+        chunk_length_s=1.0,
+        overlap=0.01,
+        norm_type="time_group_norm",
+        use_causal_conv=False,
+    ),
+}
+
 # Training state of the quantiser, and layer constants that old files carry: nothing that inference needs.
 _IGNORED_KEYS = re.compile(r"\.(inited|cluster_size|embed_avg|stride|kernel_size|padding_total)$")
 _FACEBOOK_NAMES = (
@@ -72,7 +86,7 @@ def bundled_models() -> list[str]:
 
 def available_models() -> list[str]:
     """Names that load without a network: facebook's in the hub cache, then the bundled ones."""
-    hub = [name for name in (DEFAULT_MODEL, "facebook/encodec_48khz") if _cached(name)]
+    hub = [name for name in FACEBOOK_CONFIGS if _cached(name)]
     return hub + bundled_models()
 
 
@@ -100,7 +114,7 @@ def find(name: str | PathLike[str], **hub_options: Any) -> Checkpoint:
     if path.is_file():
         if path.suffix != ".th":
             raise CheckpointError(f"{name} is a file but not a .th checkpoint; give its folder instead")
-        _check_name_digest(path)
+        check_name_digest(path)
         return Checkpoint(name, path, None)
     config = find_file(name, CONFIG_NAME, **hub_options)
     if config is None:
@@ -240,19 +254,10 @@ def _from_facebook_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _facebook_config(state: Mapping[str, Tensor], checkpoint: Checkpoint) -> EncodecConfig:
     """Of facebook's two models a `.th` file holds weights of one; only the 48 kHz model has norm layers."""
     if any(".norm." in key for key in state):
-        return EncodecConfig(
-            target_bandwidths=(3.0, 6.0, 12.0, 24.0),
-            sampling_rate=48_000,
-            audio_channels=2,
-            normalize=True,
-            chunk_length_s=1.0,
-            overlap=0.01,
-            norm_type="time_group_norm",
-            use_causal_conv=False,
-        )
+        return FACEBOOK_CONFIGS["facebook/encodec_48khz"]
     if not any(key.startswith("encoder.layers.") for key in state):
         raise CheckpointError(f"{checkpoint.weights} holds no EnCodec model")
-    return EncodecConfig()
+    return FACEBOOK_CONFIGS[DEFAULT_MODEL]
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -277,7 +282,7 @@ def _cached(name: str) -> bool:
     return _cached_file(name, CONFIG_NAME) is not None and any(_cached_file(name, file) for file in WEIGHTS_NAMES)
 
 
-def _check_name_digest(path: Path) -> None:
+def check_name_digest(path: Path) -> None:
     """Released `.th` files carry the start of their sha256 in their name, as in encodec_24khz-d7cc33bc.th."""
     named = re.search(r"-([0-9a-f]{8,64})$", path.stem)
     if named is None:

@@ -1,0 +1,121 @@
+"""Codes <-> entropy-coded bytes: a language model's frequencies and the range coder, for both formats.
+
+Portable streams (`encode`, `decode`) stand for themselves on every machine. Compatible streams are facebook's.
+"""
+
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import IO
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from codec.compatible import CompatibleLanguageModel
+from codec.errors import EcdcError
+from codec.language_model import LanguageModel
+from codec.portable import CHUNK, PortableLanguageModel
+from codec.range_coder import RangeDecoder, RangeEncoder
+
+SHARES_AT_ONCE = 1 << 17  # frequencies held at once while encoding: they stay in the processor's cache
+
+
+@lru_cache(maxsize=4)
+def portable(lm: LanguageModel, codebooks: int) -> PortableLanguageModel:
+    """The exact model for the first `codebooks` codebooks, built once."""
+    return PortableLanguageModel(lm, codebooks)
+
+
+@torch.no_grad()
+def encode(lm: LanguageModel, codes: Tensor) -> bytes:
+    """Codes `[K, F]` -> bytes that `decode` reads on any machine. Nothing is coded across calls."""
+    model = portable(lm, codes.shape[0])
+    file = io.BytesIO()
+    coder = RangeEncoder(file)
+    state = model.start(1, codes.shape[1])
+    frames_at_once = max(1, SHARES_AT_ONCE // (model.config.codebook_size * model.codebooks))
+    previous = F.pad(codes + 1, (1, 0))[:, :-1]
+    for chunk, targets in zip(torch.split(previous, CHUNK, dim=1), torch.split(codes, CHUNK, dim=1), strict=True):
+        features = model.advance(chunk[None], state)[0]
+        for part, symbols in zip(*(torch.split(x, frames_at_once) for x in (features, targets.t())), strict=True):
+            ends = F.pad(model.cumulative(part), (1, 0))
+            shares = ends.gather(-1, torch.stack([symbols, symbols + 1], dim=-1))
+            for start, end in shares.long().view(-1, 2).tolist():
+                coder.push(start, end)
+    coder.finish()
+    return file.getvalue()
+
+
+@torch.no_grad()
+def decode(lm: LanguageModel, bodies: Sequence[bytes], codebooks: int, frames: int) -> list[Tensor | EcdcError]:
+    """Bytes of `encode`, several of equal length at once -> codes `[K, F]` of each, or what is wrong with it."""
+    model = portable(lm, codebooks)
+    results: list[Tensor | EcdcError] = [torch.zeros(codebooks, frames, dtype=torch.int64) for _ in bodies]
+    files = [io.BytesIO(body) for body in bodies]
+    decoders = [RangeDecoder(file) for file in files]
+    state = model.start(len(bodies), frames)
+    previous = torch.zeros(len(bodies), codebooks, 1, dtype=torch.int64)
+    for frame in range(frames):
+        tables = model.cumulative(model.advance(previous, state)[:, 0]).long().numpy()
+        for item, (decoder, result) in enumerate(zip(decoders, results, strict=True)):
+            if isinstance(result, EcdcError):
+                continue
+            try:
+                symbols = torch.tensor([decoder.pull(table) for table in tables[item]])
+            except EcdcError as error:
+                results[item] = error
+                continue
+            result[:, frame] = symbols
+            previous[item, :, 0] = symbols + 1
+    for item, (decoder, file) in enumerate(zip(decoders, files, strict=True)):
+        try:
+            decoder.finish()
+            if file.read(1):
+                raise EcdcError("bytes follow the end of the entropy-coded stream: it is damaged")
+        except EcdcError as error:
+            if isinstance(results[item], Tensor):
+                results[item] = error
+    return results
+
+
+class CompatibleEncoder:
+    """Writes one of facebook's streams to `file`, piece after piece."""
+
+    def __init__(self, lm: LanguageModel, codebooks: int, file: IO[bytes]) -> None:
+        self._model = CompatibleLanguageModel(lm, codebooks)
+        self._coder = RangeEncoder(file)
+        self._previous = torch.zeros(codebooks, dtype=torch.int64)
+
+    def push(self, codes: Tensor) -> None:
+        """Code the next frames, `[K, F]`."""
+        for symbols in codes.t():
+            ends = F.pad(self._model.step(self._previous), (1, 0))
+            shares = ends.gather(1, torch.stack([symbols, symbols + 1], dim=1))
+            for start, end in shares.tolist():
+                self._coder.push(start, end)
+            self._previous = symbols + 1
+
+    def finish(self) -> None:
+        self._coder.finish()
+
+
+class CompatibleDecoder:
+    """Reads one of facebook's streams from `file`, piece after piece, and no byte beyond it."""
+
+    def __init__(self, lm: LanguageModel, codebooks: int, file: IO[bytes]) -> None:
+        self._model = CompatibleLanguageModel(lm, codebooks)
+        self._coder = RangeDecoder(file)
+        self._previous = torch.zeros(codebooks, dtype=torch.int64)
+
+    def pull(self, frames: int) -> Tensor:
+        """The next `frames` frames, `[K, F]`. Raises `EcdcError` for a stream that is damaged."""
+        pieces = []
+        for _ in range(frames):
+            symbols = torch.tensor([self._coder.pull(table) for table in self._model.step(self._previous).numpy()])
+            pieces.append(symbols)
+            self._previous = symbols + 1
+        return torch.stack(pieces, dim=1)
+
+    def finish(self) -> None:
+        self._coder.finish()
