@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -60,13 +60,7 @@ def compress_blocks(
         stream = EncoderStream(model, bandwidth)
     except ValueError as error:
         raise EcdcError(str(error)) from error
-    codebooks = model.config.codebooks_for(bandwidth)
-    header = Header(0, short_name(model), 0, codebooks, lm is not None)
-    if lm is not None:
-        _check_lm(lm, model)
-        if not compatible:
-            digests = model.checkpoint_sha256[:SHA_DIGITS], lm.sha256[:SHA_DIGITS]
-            header = replace(header, version=1, lm_name=lm.name, model_sha256=digests[0], lm_sha256=digests[1])
+    header = _new_header(model, model.config.codebooks_for(bandwidth), lm, compatible)
     writer = Writer(header, model.config, lm)
     length = 0
 
@@ -82,6 +76,40 @@ def compress_blocks(
         writer.add(piece)
         coded(piece)
     return writer.finish(file, length)
+
+
+def compress_codes(
+    model: EncodecModel,
+    codes: Tensor,
+    scales: Sequence[float] | None,
+    audio_length: int,
+    lm: LanguageModel | None = None,
+) -> bytes:
+    """The file that `compress` makes, from codes `[N, K, F]` of `audio_length` samples and their N scales."""
+    header = _new_header(model, codes.shape[1], lm, compatible=False)
+    writer = Writer(header, model.config, lm)
+    start = 0
+    for n, frames in enumerate(container.piece_frames(model.config, audio_length)):
+        if model.config.chunk_length is None:
+            writer.add(Piece(codes[0, :, start : start + frames]))
+            start += frames
+        else:
+            writer.add(Piece(codes[n, :, :frames], scales[n] if scales is not None else None))
+    file = io.BytesIO()
+    writer.finish(file, audio_length)
+    return file.getvalue()
+
+
+def _new_header(model: EncodecModel, codebooks: int, lm: LanguageModel | None, compatible: bool) -> Header:
+    """A header without length and segments. Raises `EcdcError` if the language model is not the model's."""
+    header = Header(0, short_name(model), 0, codebooks, lm is not None)
+    if lm is None:
+        return header
+    _check_lm(lm, model)
+    if compatible:
+        return header
+    digests = model.checkpoint_sha256[:SHA_DIGITS], lm.sha256[:SHA_DIGITS]
+    return replace(header, version=1, lm_name=lm.name, model_sha256=digests[0], lm_sha256=digests[1])
 
 
 def decompress(

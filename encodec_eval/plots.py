@@ -77,6 +77,11 @@ def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure
             curve(axes, rated, colour, marker)
             labels.append((rated["mean"].iloc[-1], str(name), colour))
             rates += list(rated.rate)
+        coded = rows.assign(rate=means.loc[points.name].bitrate_entropy).dropna(subset=["rate"])
+        if len(coded):
+            axes.plot(coded.rate, coded["mean"], ":", color=colour, marker=marker, mfc="white", linewidth=1.6, zorder=3)
+            labels.append((coded["mean"].iloc[0], f"{name}\nwith LM (dotted)", colour))
+            rates += list(coded.rate)
         for row in records(rows[rows.rate.isna()].reset_index()):
             axes.axhline(row.mean, color="#888888", linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
             labels.append((row.mean, str(row.system), "#666666"))

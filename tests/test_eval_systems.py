@@ -8,6 +8,7 @@ import torch
 
 import codec
 import codec.audio
+from codec.ecdc import compress, compress_codes
 from encodec_eval.datasets import bundled_set
 from encodec_eval.pairing import find_lag
 from encodec_eval.systems import DecodedFolder, Encodec, Identity, Lowpass, Mp3, Opus, lowpass
@@ -39,6 +40,19 @@ def test_encodec_at_every_bandwidth_equals_the_model_at_each(speech):
         torch.testing.assert_close(output.audio, decoded, atol=1e-5, rtol=0)
         frames = encoded.audio_codes.shape[-1]
         assert output.payload_bytes == -(-encoded.audio_codes.shape[2] * frames * 10 // 8)
+
+
+def test_the_files_counted_are_those_that_the_codec_writes(speech):
+    wav, rate = speech
+    system = Encodec(MODEL, (3.0,), lm=True)
+    (output,) = system.process(wav, rate, system.points)
+    model, lm = system.loaded, system.language_model
+    x = codec.audio.resample(wav, rate, 24000)
+    assert output.file_bytes == len(compress(model, x, 3.0))
+    coded = compress(model, x, 3.0, lm=lm)
+    assert output.entropy_bytes == len(coded)
+    assert compress_codes(model, output.codes, None, x.shape[-1], lm=lm) == coded
+    assert system.describe()["language_model_sha256"] == lm.sha256
 
 
 def test_payload_by_hand():

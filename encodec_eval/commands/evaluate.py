@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", nargs="+", help="EnCodec checkpoints: bundled name, hub id, folder or .th file")
     parser.add_argument("--bandwidths", nargs="+", type=float, metavar="KBPS", help="of EnCodec (default: all it has)")
+    parser.add_argument("--lm", action="store_true", help="also measure EnCodec's rate with its language model")
     parser.add_argument("--opus-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of Opus")
     parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of MP3")
     parser.add_argument("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio decoded elsewhere")
@@ -117,7 +118,7 @@ def encodecs(arguments: argparse.Namespace) -> list[System]:
     found: list[System] = []
     for name in arguments.model or [None]:
         model = codec.load_model(name, device=arguments.device)
-        found.append(systems.Encodec(model.name, bandwidths, arguments.device))
+        found.append(systems.Encodec(model.name, bandwidths, arguments.device, arguments.lm))
     return found
 
 

@@ -12,9 +12,12 @@ from torch import Tensor
 
 import codec
 import codec.audio
+from codec.ecdc import compress_codes
+from codec.language_model import LanguageModel, language_model_for
 from encodec_eval.types import Clip, EvalError, Output, Point
 
 T = TypeVar("T")
+BATCH_S = 80.0  # seconds of audio that are decoded at once, which bounds the memory for long clips
 
 
 def number(value: float) -> str:
@@ -37,17 +40,25 @@ def load_encodec(model: str, device: str) -> codec.EncodecModel:
     return codec.load_model(model, device=device).eval()
 
 
+@lru_cache(maxsize=4)
+def load_language_model(model: str) -> LanguageModel:
+    """The language model that belongs to a codec model. Raises `codec.CheckpointError` if there is none."""
+    return language_model_for(model)
+
+
 @dataclass(frozen=True)
 class Encodec:
     """EnCodec at several bandwidths in kbps: encoded once, since a lower bandwidth is the first codebooks of a higher.
 
     `encode_s` is the time of that one pass at the highest wanted bandwidth. Bandwidths of a model without segments
-    are decoded as one batch, whose time is shared out evenly.
+    are decoded in batches, whose time is shared out evenly. With `lm`, the codes are also entropy-coded with the
+    model's language model: the same audio in fewer bytes.
     """
 
     model: str
     bandwidths: tuple[float, ...] | None = None
     device: str = "cpu"
+    lm: bool = False
 
     def __post_init__(self) -> None:
         allowed = self.loaded.config.target_bandwidths
@@ -59,6 +70,10 @@ class Encodec:
     @property
     def loaded(self) -> codec.EncodecModel:
         return load_encodec(self.model, self.device)
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        return load_language_model(self.loaded.name) if self.lm else None
 
     @cached_property
     def points(self) -> Sequence[Point]:
@@ -73,6 +88,7 @@ class Encodec:
             "checkpoint_sha256": self.loaded.checkpoint_sha256,
             "bandwidths": [point.nominal_kbps for point in self.points],
             "device": self.device,
+            "language_model_sha256": self.language_model.sha256 if self.language_model else None,
         }
 
     def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
@@ -94,14 +110,18 @@ class Encodec:
         whole = config.chunk_length is None and encoded.audio_scales[0] is None
         decode = self._decode_together if together and whole else self._decode_each
         decoded = decode(encoded, codebooks, wav.shape[-1])
+        scales = None if encoded.audio_scales[0] is None else [float(scale) for scale in encoded.audio_scales]
+        pack = partial(compress_codes, model, scales=scales, audio_length=wav.shape[-1])
         for point, k, (audio, decode_s) in zip(points, codebooks, decoded, strict=True):
             codes = encoded.audio_codes[:, 0, :k].cpu()
-            scaled = encoded.audio_scales[0] is not None
+            lm = self.language_model
             yield Output(
                 point=point,
                 audio=audio.cpu(),
                 sample_rate=config.sampling_rate,
-                payload_bytes=payload_bytes(codes, encoded.last_frame_pad_length, config.codebook_size, scaled),
+                payload_bytes=payload_bytes(codes, encoded.last_frame_pad_length, config.codebook_size, bool(scales)),
+                file_bytes=len(pack(codes)),
+                entropy_bytes=len(pack(codes, lm=lm)) if lm else None,
                 encode_s=encode_s,
                 decode_s=decode_s,
                 codes=codes,
@@ -112,10 +132,11 @@ class Encodec:
     ) -> Iterator[tuple[Tensor, float]]:
         """The audio `[C, T]` for each count of codebooks from one batch, and the seconds of each one's share."""
         model, codes = self.loaded, encoded.audio_codes
-        latents = [model.quantizer.decode(codes[0, :, :k].transpose(0, 1)) for k in codebooks]
-        audio, seconds = timed(lambda: model.decoder(torch.cat(latents)), self.device)
-        for wav in audio:
-            yield wav[:, :samples], seconds / len(codebooks)
+        latents = torch.cat([model.quantizer.decode(codes[0, :, :k].transpose(0, 1)) for k in codebooks])
+        for batch in latents.split(max(1, int(BATCH_S * model.config.sampling_rate / samples))):
+            audio, seconds = timed(partial(model.decoder, batch), self.device)
+            for wav in audio:
+                yield wav[:, :samples], seconds / len(batch)
 
     def _decode_each(
         self, encoded: codec.EncodecEncoderOutput, codebooks: list[int], samples: int
