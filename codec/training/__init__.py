@@ -1,0 +1,1 @@
+"""Training of EnCodec models: data, losses, discriminator, loss balancer, quantiser training and the trainer."""

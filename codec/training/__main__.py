@@ -1,0 +1,120 @@
+"""`python -m codec.training --data DIR --config NAME`: train a model; with torchrun, on several devices."""
+
+import argparse
+import functools
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.distributed as dist
+
+from codec.errors import CodecError
+from codec.model import EncodecModel
+from codec.training import curves
+from codec.training.configs import CONFIGS
+from codec.training.data import Crops
+from codec.training.start import companded_start
+from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 2 for input that cannot be used."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    distributed = "RANK" in os.environ
+    if distributed:
+        dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
+    try:
+        _train(options, int(os.environ.get("RANK", 0)))
+    except (CodecError, OSError) as error:
+        print(f"codec.training: {error}", file=sys.stderr)
+        return 2
+    finally:
+        if distributed:
+            dist.destroy_process_group()
+    return 0
+
+
+def _train(options: argparse.Namespace, rank: int) -> None:
+    config = CONFIGS[options.config]
+    folder = options.out or Path("runs") / options.config
+    if options.resume and not (folder / STATE_NAME).is_file():
+        raise FileNotFoundError(f"{folder} has no {STATE_NAME} to resume from")
+    if not options.resume and (folder / STATE_NAME).is_file():
+        raise FileExistsError(f"{folder} holds a run; give --resume to go on with it, or another --out")
+    device = f"cuda:{os.environ['LOCAL_RANK']}" if options.device == "cuda" and "LOCAL_RANK" in os.environ else None
+    crops = functools.partial(
+        Crops,
+        options.data,
+        config.model.sampling_rate,
+        config.model.audio_channels,
+        round(config.crop_s * config.model.sampling_rate),
+        options.batch or config.batch,
+        config.augmentation,
+        options.seed,
+        normalize=config.model.normalize,
+    )
+    data = crops(rank=rank)
+    logger.info("%.2f hours of audio in %d files", data.hours, len(data.files))
+    torch.manual_seed(options.seed)
+    model = EncodecModel.from_pretrained(options.init) if options.init else EncodecModel(config.model)
+    if model.config.hop_length != config.model.hop_length or model.config.hidden_size != config.model.hidden_size:
+        raise CodecError(f"{options.init} is not a model of configuration {options.config}")
+    if config.start == "companded" and not options.init and not options.resume:
+        companded_start(model, crops(rank=0).__getitem__)  # the same in every process
+    trainer = Trainer(config, model, data, folder, device or options.device, options.seed)
+    if options.resume:
+        trainer.resume()
+    validate = functools.partial(evaluate, options.validation, options.limit) if options.validation else None
+    trainer.run(options.hours, options.save_every, validate, options.validate_every, options.workers)
+    if trainer.lead:
+        logger.info("curves in %s, model in %s", curves.plot(folder / CURVES_NAME), folder / "model")
+
+
+def evaluate(clips: str, limit: int | None, model: Path) -> dict[str, float]:
+    """Score a model with the evaluation command, a program of its own above this package in the order of imports.
+
+    Returns the mean of every metric at every bandwidth, by names such as `pesq_6`.
+    Raises `CodecError` with the command's last line if it fails.
+    """
+    out = model.parent / "validation"
+    command = [sys.executable, "-m", "encodec_eval", "--set", clips, "--model", str(model), "--out", str(out)]
+    command += ["--metrics", "pesq", "stoi", "si_snr", "--overwrite", "--jobs", "1"]
+    command += ["--limit", str(limit)] if limit else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CodecError(f"validation failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    table = pd.read_csv(out / "summary.csv")
+    table = table[table.metric.isin(["pesq", "stoi", "si_snr"])]
+    kbps = table.system.str.rsplit("@", n=1).str[-1]
+    return dict(zip(table.metric + "_" + kbps, table["mean"].astype(float), strict=True))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m codec.training", description="Train an EnCodec model.")
+    parser.add_argument("--data", type=Path, required=True, help="folder of audio, searched at any depth")
+    parser.add_argument("--config", choices=sorted(CONFIGS), required=True)
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
+    parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
+    parser.add_argument("--init", help="begin from this model's weights: a bundled name, folder or hub id")
+    parser.add_argument("--hours", type=float, help="stop after this long; --resume goes on")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun 'cuda' is each its own")
+    parser.add_argument("--batch", type=int, help="items per step and process, instead of the configuration's")
+    parser.add_argument("--validation", help="set or folder of held-out speakers, as in encodec_eval --set")
+    parser.add_argument("--limit", type=int, help="clips of the validation set to use")
+    parser.add_argument("--validate-every", type=int, default=5000, metavar="STEPS")
+    parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read audio")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

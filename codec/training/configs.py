@@ -1,0 +1,110 @@
+"""Named training configurations."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from codec.config import EncodecConfig
+from codec.training.data import Augmentation
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Of the MS-STFT discriminator and its optimiser. It learns in a share `update_probability` of the steps, from
+    step `start_step` on; before that the adversarial losses are not there."""
+
+    filters: int = 32
+    windows: tuple[int, ...] = (2048, 1024, 512, 256, 128)
+    lr: float = 3e-4
+    update_probability: float = 2 / 3
+    start_step: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that defines a training run but its data.
+
+    Attributes:
+        model: of the network.
+        steps: of the whole run, over which the learning rate falls as a cosine from `lr` to 0 after `warmup_steps`.
+        batch: items per step and process. crop_s: their length in seconds.
+        optimizer: "adam" (betas 0.5 and 0.9, as in the paper) or "muon".
+        loss_weights: shares of the gradient, by name: time, mel, band_noise, adversarial, feature_matching.
+        commitment_weight: of the commitment loss, which does not pass through the output and is not balanced.
+        start: "random", or "companded": see `codec.training.start`.
+        frozen_encoder: train the decoder alone, on an encoder and codebooks that stay.
+        discriminator: None trains without one.
+        ema_decay: of the weights that are validated and exported.
+    """
+
+    model: EncodecConfig
+    steps: int
+    batch: int = 8
+    crop_s: float = 1.0
+    optimizer: str = "adam"
+    lr: float = 3e-4
+    warmup_steps: int = 100
+    loss_weights: dict[str, float] = field(
+        default_factory=lambda: {"time": 0.1, "mel": 1.0, "adversarial": 3.0, "feature_matching": 3.0}
+    )
+    commitment_weight: float = 1.0
+    start: str = "random"
+    frozen_encoder: bool = False
+    discriminator: DiscriminatorConfig | None = None
+    ema_decay: float = 0.999
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+_TINY: dict[str, Any] = {
+    "num_filters": 8,
+    "num_lstm_layers": 1,
+    "upsampling_ratios": (2, 4, 5, 8),  # the encoder strides by 8 first: most of the work at the lowest rate
+    "use_conv_shortcut": False,
+}
+_TINY_TRAINING: dict[str, Any] = {
+    "steps": 40_000,
+    "batch": 8,
+    "optimizer": "muon",
+    "lr": 1.2e-3,
+    "warmup_steps": 60,
+    "loss_weights": {"time": 1.2, "mel": 1.2, "band_noise": 0.8},
+    "start": "companded",
+    "frozen_encoder": True,
+    "ema_decay": 0.99,
+    "augmentation": Augmentation(gain_db=(-7.0, 5.0), mix_probability=0.0, silence_rms=0.012),
+}
+
+CONFIGS: dict[str, TrainingConfig] = {
+    # Batch, steps, rates and weights of the paper: 64 items of 1 s, 300 epochs of 2,000 steps, on 8 GPUs.
+    "encodec_24khz": TrainingConfig(EncodecConfig(), steps=600_000, discriminator=DiscriminatorConfig()),
+    "encodec_48khz": TrainingConfig(
+        EncodecConfig(
+            target_bandwidths=(3.0, 6.0, 12.0, 24.0),
+            sampling_rate=48_000,
+            audio_channels=2,
+            normalize=True,
+            chunk_length_s=1.0,
+            overlap=0.01,
+            norm_type="time_group_norm",
+            use_causal_conv=False,
+        ),
+        steps=600_000,
+        loss_weights={"time": 0.1, "mel": 1.0, "adversarial": 4.0, "feature_matching": 4.0},
+        discriminator=DiscriminatorConfig(windows=(4096, 2048, 1024, 512, 256), update_probability=0.5),
+    ),
+    "encodec_24khz_tiny": TrainingConfig(EncodecConfig(**_TINY), crop_s=0.4, **_TINY_TRAINING),
+    # A causal network with weight norm, which a closed-form start can be written for; segments, scale and overlap-add
+    # are those of the 48 kHz model.
+    "encodec_48khz_tiny": TrainingConfig(
+        EncodecConfig(
+            target_bandwidths=(3.0, 6.0, 12.0, 24.0),
+            sampling_rate=48_000,
+            audio_channels=2,
+            normalize=True,
+            chunk_length_s=1.0,
+            overlap=0.01,
+            **_TINY,
+        ),
+        crop_s=0.2,
+        **_TINY_TRAINING,
+    ),
+}

@@ -1,0 +1,161 @@
+"""Training of the residual quantiser: k-means start, codebooks as moving averages, dead codewords replaced."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codec.quantizer import ResidualVectorQuantizer
+
+
+class QuantizerTrainer(nn.Module):
+    """Updates the codebooks of a quantiser; they learn from assignments, never from gradients.
+
+    Args:
+        quantizer: whose codebooks are changed in place.
+        decay: of the moving averages of counts and sums per codeword (0.99 in the paper).
+        dead_below: a codeword is replaced by a random residual when its share of assignments falls below this fraction
+            of an even share.
+        seed: of the choice of replacements; the same in every process of a distributed run.
+    """
+
+    counts: Tensor
+    sums: Tensor
+    started: Tensor
+
+    def __init__(
+        self, quantizer: ResidualVectorQuantizer, decay: float = 0.99, dead_below: float = 0.03, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self._quantizer = [quantizer]  # in a list: its buffers belong to the model's state, not to this module's
+        self.decay = decay
+        self.dead_below = dead_below
+        self.generator = torch.Generator().manual_seed(seed)
+        embeds = torch.stack([codebook.embed for codebook in quantizer.codebooks])
+        self.register_buffer("counts", torch.ones(embeds.shape[:2]))
+        self.register_buffer("sums", embeds.clone())
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def quantizer(self) -> ResidualVectorQuantizer:
+        return self._quantizer[0]
+
+    @torch.no_grad()
+    def start(self, latents: Tensor, iterations: int = 10) -> None:
+        """Fit every codebook by k-means on what the ones before it leave over of `latents [B, D, F]`."""
+        residual = _gather(_rows(latents))
+        for index, codebook in enumerate(self.quantizer.codebooks):
+            codebook.embed.copy_(kmeans(residual, len(codebook.embed), iterations, self.generator))
+            indices = codebook.search(residual)
+            counts = torch.bincount(indices, minlength=len(codebook.embed)).to(residual.dtype)
+            self.counts[index] = counts.clamp(min=1e-3)
+            self.sums[index] = codebook.embed * self.counts[index].unsqueeze(1)
+            residual = residual - F.embedding(indices, codebook.embed)
+        self.started.fill_(True)
+
+    def forward(self, latents: Tensor, codebooks: int | Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Quantise `[B, D, F]` with a number of codebooks, one for all items or one for each; learn in training mode.
+
+        Returns the quantised latents `[B, D, F]`, whose gradient goes straight to `latents`, and the codes `[K, B, F]`
+        of the largest number of codebooks.
+        """
+        batch, dimension, frames = latents.shape
+        counts = [codebooks] * batch if isinstance(codebooks, int) else list(codebooks)
+        if len(counts) != batch or min(counts) < 1 or max(counts) > len(self.quantizer.layers):
+            raise ValueError(f"codebooks must be 1 to {len(self.quantizer.layers)} for each of {batch} items: {counts}")
+        with torch.no_grad():
+            if self.training and not self.started:
+                self.start(latents)
+            wanted = torch.tensor(counts, device=latents.device).repeat_interleave(frames)
+            residual = _rows(latents).clone()
+            codes = []
+            for index, codebook in enumerate(self.quantizer.codebooks[: max(counts)]):
+                indices = codebook.search(residual)
+                active = wanted > index
+                rest = residual - F.embedding(indices, codebook.embed)  # by the codewords that were searched
+                if self.training:
+                    self._accumulate(index, residual[active], indices[active])
+                residual = torch.where(active.unsqueeze(1), rest, residual)
+                codes.append(indices.view(batch, frames))
+            residual = residual.view(batch, frames, dimension).transpose(1, 2)
+        # (x - residual) as a value, the identity as a derivative.
+        return latents - residual.detach(), torch.stack(codes)
+
+    def _accumulate(self, index: int, residual: Tensor, indices: Tensor) -> None:
+        """Moving averages of one codebook from the residuals `[M, D]` assigned to its codewords."""
+        embed = self.quantizer.codebooks[index].embed
+        counts = torch.bincount(indices, minlength=len(embed)).to(residual.dtype)
+        sums = torch.zeros_like(embed).index_add_(0, indices, residual)
+        if dist.is_initialized():
+            dist.all_reduce(counts)
+            dist.all_reduce(sums)
+        self.counts[index].mul_(self.decay).add_(counts, alpha=1 - self.decay)
+        self.sums[index].mul_(self.decay).add_(sums, alpha=1 - self.decay)
+        dead = self.counts[index] < self.dead_below * self.counts[index].mean()
+        if bool(dead.any()) and len(pool := _gather(residual)):
+            chosen = torch.randint(len(pool), (int(dead.sum()),), generator=self.generator).to(pool.device)
+            # A newcomer counts as an average codeword, or it would be dead again at once.
+            self.counts[index, dead] = self.counts[index].mean()
+            self.sums[index, dead] = pool[chosen] * self.counts[index, dead].unsqueeze(1)
+        embed.copy_(self.sums[index] / self.counts[index].unsqueeze(1))
+
+    def get_extra_state(self) -> Tensor:
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.generator.set_state(state.cpu())
+
+
+def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Generator) -> Tensor:
+    """Lloyd's algorithm from random points of `[M, D]`: centres `[clusters, D]`. A cluster that is empty begins anew.
+
+    With fewer points than clusters, points are repeated.
+    """
+
+    def some(count: int) -> Tensor:
+        chosen = torch.randperm(len(points), generator=generator)
+        if count > len(points):
+            chosen = torch.randint(len(points), (count,), generator=generator)
+        return points[chosen[:count].to(points.device)]
+
+    centres = some(clusters).clone()
+    for _ in range(iterations):
+        indices = nearest(points, centres)
+        counts = torch.bincount(indices, minlength=clusters)
+        centres = torch.zeros_like(centres).index_add_(0, indices, points) / counts.clamp(min=1).unsqueeze(1)
+        if int((counts == 0).sum()):
+            centres[counts == 0] = some(int((counts == 0).sum()))
+    return centres
+
+
+def nearest(points: Tensor, centres: Tensor, block: int = 8192) -> Tensor:
+    """Index of the nearest centre for each of `points [M, D]`, in blocks that bound the memory."""
+    half_norms = 0.5 * centres.pow(2).sum(dim=1)
+    return torch.cat(
+        [
+            torch.addmm(half_norms.expand(len(part), -1), part, centres.T, beta=-1).argmax(dim=1)
+            for part in torch.split(points, block)
+        ]
+    )
+
+
+def perplexity(codes: Tensor, codebook_size: int) -> Tensor:
+    """Effective number of codewords in use, `exp(entropy)`, per codebook of `codes [K, B, F]`: `[K]`."""
+    share = F.one_hot(codes.flatten(1), codebook_size).double().mean(dim=1)
+    return torch.exp(-torch.special.xlogy(share, share).sum(dim=1))
+
+
+def _rows(latents: Tensor) -> Tensor:
+    return latents.detach().transpose(1, 2).reshape(-1, latents.shape[1])
+
+
+def _gather(rows: Tensor) -> Tensor:
+    """The rows of all processes, in the same order everywhere; processes may hold different numbers of rows."""
+    if not dist.is_initialized():
+        return rows
+    parts: list[Tensor | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, rows.cpu())
+    return torch.cat([cast(Tensor, part) for part in parts]).to(rows.device)

@@ -1,0 +1,248 @@
+"""The training loop: one step, what surrounds it, and state that survives being killed."""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from codec.model import EncodecModel
+from codec.training import losses
+from codec.training.balancer import Balancer
+from codec.training.configs import TrainingConfig
+from codec.training.curves import append
+from codec.training.data import Crops
+from codec.training.networks import Adversary, Generator, distributed
+from codec.training.optimizer import Muon
+from codec.training.quantizer import QuantizerTrainer, perplexity
+
+logger = logging.getLogger(__name__)
+
+STATE_NAME = "state.pt"
+CURVES_NAME = "curves.csv"
+Validate = Callable[[Path], dict[str, float]]  # an exported model's folder -> metrics
+
+
+class Trainer:
+    """Trains `model` in place on batches that are a function of seed, process and step alone.
+
+    A run that is killed and resumed from its folder takes the same steps as one that is not. In a distributed run
+    (an initialised process group) gradients, codebook statistics and balancer norms are averaged over the processes.
+
+    Args:
+        config: of the run. model: of `config.model`; at its start (see `codec.training.start`).
+        data: training batches; its rank must be this process's.
+        folder: of the run's state, curves and exported model.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        model: EncodecModel,
+        data: Crops,
+        folder: Path,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+    ) -> None:
+        self.config, self.data, self.folder, self.seed = config, data, folder, seed
+        self.device = torch.device(device)
+        self.model = model.to(self.device)
+        self.step = 0
+        self.seconds = 0.0  # of audio, over all processes
+        self.hours = 0.0  # of wall clock
+        quantizer = QuantizerTrainer(model.quantizer, seed=seed).to(self.device)
+        self.generator = Generator(model, quantizer.train(not config.frozen_encoder), config.frozen_encoder)
+        self.optimizer = _optimizer(config, [p for p in self.generator.parameters() if p.requires_grad])
+        self.average = deepcopy({k: v.detach() for k, v in model.state_dict().items()})
+        rate = config.model.sampling_rate
+        self.mel = losses.MelLoss(rate).to(self.device)
+        self.band_noise = losses.BandNoiseLoss(rate).to(self.device)
+        self.balancer = Balancer(config.loss_weights)
+        self.adversary = None
+        if config.discriminator is not None:
+            self.adversary = Adversary(config.discriminator, config.model.audio_channels, self.device, seed)
+        self.parallel = distributed(self.generator)
+
+    @property
+    def lead(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return not dist.is_initialized() or dist.get_rank() == 0
+
+    def train_step(self, wav: Tensor) -> dict[str, float]:
+        """Learn from one batch `[B, C, T]`. Returns the losses, and the perplexity of the first codebook used."""
+        rng = np.random.default_rng((self.seed, self.step))  # equal in all processes
+        rates = self.config.model.target_bandwidths
+        codebooks = self.config.model.codebooks_for(rates[int(rng.integers(len(rates)))])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * _schedule(self.step, self.config.warmup_steps, self.config.steps)
+        estimate, commitment, codes = self.parallel(wav, codebooks)
+        report = {"codebooks": float(codebooks)}
+        report["perplexity_1"] = float(perplexity(codes[:1], self.config.model.codebook_size))
+        adversary = self.adversary
+        if adversary is not None and self.step < adversary.config.start_step:
+            adversary = None
+        if adversary is not None and rng.random() < adversary.config.update_probability:
+            report["discriminator"] = adversary.learn(wav, estimate)
+        terms = self._reconstruction(wav, estimate)
+        if adversary is not None:
+            terms |= adversary.generator_losses(wav, estimate)
+        report |= {name: float(value.detach()) for name, value in terms.items()}
+        report["commitment"] = float(commitment.detach())
+        self.optimizer.zero_grad(set_to_none=True)
+        outputs, gradients = [estimate], [self.balancer.gradient(terms, estimate)]
+        if commitment.requires_grad:
+            outputs.append(commitment)
+            gradients.append(torch.full_like(commitment, self.config.commitment_weight))
+        torch.autograd.backward(outputs, gradients)
+        bad = [name for name, value in report.items() if not math.isfinite(value)]
+        if bad:
+            raise FloatingPointError(
+                f"step {self.step}: {', '.join(bad)} not finite; the last state is in {self.folder}"
+            )
+        self.optimizer.step()
+        self._update_average()
+        self.step += 1
+        self.seconds += self._world() * wav.shape[0] * wav.shape[-1] / self.config.model.sampling_rate
+        return report
+
+    def run(
+        self,
+        hours: float | None = None,
+        save_every: int = 500,
+        validate: Validate | None = None,
+        validate_every: int = 5000,
+        workers: int = 0,
+    ) -> None:
+        """Train until `config.steps`, or for `hours` of wall clock in this call, writing state and curves on the way.
+
+        Args:
+            save_every, validate_every: steps. validate: called with the folder of the exported model.
+            workers: processes that read audio.
+        """
+        started, hours_before = time.monotonic(), self.hours
+        loader = DataLoader(
+            self.data, batch_size=None, sampler=range(self.step, self.config.steps), num_workers=workers
+        )
+        reports: list[dict[str, float]] = []
+        for wav in loader:
+            reports.append(self.train_step(wav.to(self.device)))
+            self.hours = hours_before + (time.monotonic() - started) / 3600
+            finished = self.step == self.config.steps or self._everywhere(
+                hours is not None and self.hours - hours_before >= hours
+            )
+            if finished or self.step % save_every == 0:
+                row = _mean(reports)
+                reports = []
+                if validate is not None and (finished or self.step % validate_every == 0) and self.lead:
+                    row |= validate(self.export())
+                self.save(row)
+            if finished:
+                break
+        if self.lead:
+            self.export()
+
+    def export(self) -> Path:
+        """Write the averaged model in transformers' format. Returns its folder."""
+        averaged = EncodecModel(self.config.model)
+        averaged.load_state_dict(self.average)
+        averaged.save_pretrained(self.folder / "model")
+        return self.folder / "model"
+
+    def save(self, row: dict[str, float] | None = None) -> None:
+        """Write the state, replacing the old one only when it is whole, and add a row to the curves."""
+        if not self.lead:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{STATE_NAME}.new"
+        torch.save(self.state_dict(), temporary)
+        os.replace(temporary, self.folder / STATE_NAME)
+        if row:
+            state = {"step": self.step, "hours": round(self.hours, 4), "audio_seconds": round(self.seconds)}
+            append(self.folder / CURVES_NAME, state | row)
+            logger.info(" ".join(f"{name}={value:.4g}" for name, value in (state | row).items()))
+
+    def resume(self) -> None:
+        """Go on from the folder's state. Raises `FileNotFoundError` if there is none."""
+        self.load_state_dict(torch.load(self.folder / STATE_NAME, map_location=self.device, weights_only=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "hours": self.hours,
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "quantizer": self.generator.quantizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "balancer": self.balancer.state_dict(),
+        }
+        if self.adversary is not None:
+            state["adversary"] = self.adversary.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.seconds, self.hours = state["step"], state["seconds"], state["hours"]
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.generator.quantizer.load_state_dict(state["quantizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.balancer.load_state_dict(state["balancer"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary"])
+
+    def _reconstruction(self, wav: Tensor, estimate: Tensor) -> dict[str, Tensor]:
+        named: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "time": losses.time_loss,
+            "mel": self.mel,
+            "band_noise": self.band_noise,
+        }
+        return {name: loss(wav, estimate) for name, loss in named.items() if name in self.config.loss_weights}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # A young average forgets faster, or it would keep the start for thousands of steps.
+        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
+        parameters = dict(self.model.named_parameters())
+        for name, value in self.model.state_dict().items():
+            if name in parameters:
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def _world(self) -> int:
+        return dist.get_world_size() if dist.is_initialized() else 1
+
+    def _everywhere(self, flag: bool) -> bool:
+        """Whether any process says so: all must stop at the same step."""
+        if not dist.is_initialized():
+            return flag
+        votes = torch.tensor(float(flag), device=self.device)
+        dist.all_reduce(votes)
+        return bool(votes > 0)
+
+
+def _optimizer(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    if config.optimizer == "muon":
+        return Muon(parameters, config.lr)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, config.lr, betas=(0.5, 0.9))
+    raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
+
+
+def _schedule(step: int, warmup: int, steps: int) -> float:
+    """Factor of the learning rate: a linear rise times a cosine from 1 to 0."""
+    return min(1.0, (step + 1) / max(1, warmup)) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _mean(reports: list[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for report in reports for name in report)
+    return {name: float(np.mean([report[name] for report in reports if name in report])) for name in names}

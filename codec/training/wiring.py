@@ -1,0 +1,200 @@
+"""Weights set by hand, so that a fresh network begins as the block transform of `codec.training.transform`.
+
+Carried channels stand first in every layer, at `OFFSET` plus a signal of small deviation: there ELU is the identity.
+Residual blocks and LSTMs begin almost silent, their skip connections carry the signal. Spare channels of the encoder
+begin as level detectors; LSTM cells of both networks begin as gains that the levels control.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from codec.errors import CheckpointError
+from codec.layers import Conv, ConvTranspose, Lstm, ResidualBlock
+from codec.model import EncodecModel
+from codec.training.transform import EXPONENT, LEVEL_WEIGHT, BlockTransform
+
+OFFSET = 0.25
+DEVIATION = 0.12  # of carried channels
+_LAST_DEVIATION = 0.06  # of those the encoder's LSTM raises
+_DECODER_DEVIATION = 0.03  # of those the decoder's LSTM has raised
+_ENCODER_GAIN, _DECODER_GAIN = 6.0, 14.0  # most that an LSTM adds to a signal, in units of the signal
+_DECODER_REST = 0.25  # of the signal passes the decoder's LSTM at its lowest gain
+_LEVEL_SCALE = 0.3  # of a level in nepers in the decoder
+_QUIET_RESIDUAL = 0.01
+
+
+@torch.no_grad()
+def wire(model: EncodecModel, transform: BlockTransform) -> None:
+    """Set the weights of both networks. Raises `CheckpointError` where the architecture cannot carry the transform."""
+    config = model.config
+    if not config.use_causal_conv or config.use_conv_shortcut or config.num_lstm_layers != 1:
+        raise CheckpointError("a companded start needs causal convolutions, identity shortcuts and one LSTM layer")
+    if config.norm_type != "weight_norm" or len(transform.basis) + len(transform.bands) > config.hidden_size:
+        raise CheckpointError("a companded start needs weight_norm and a latent for every coefficient and level")
+    for module in model.modules():
+        if isinstance(module, ResidualBlock):
+            cast(Conv, module.block[3]).conv.weight.mul_(_QUIET_RESIDUAL)
+        if isinstance(module, Lstm):
+            lstm: Any = module.lstm
+            for weights in lstm.parameters():
+                weights[2 * lstm.hidden_size : 3 * lstm.hidden_size].mul_(0.03)
+            lstm.bias_ih_l0[3 * lstm.hidden_size :] = -1.5
+    _wire_encoder(model, transform)
+    _wire_decoder(model, transform)
+
+
+def _wire_encoder(model: EncodecModel, transform: BlockTransform) -> None:
+    layers = model.encoder.layers
+    first, *strided, last = [layer for layer in layers if isinstance(layer, Conv)]
+    carried = [model.config.audio_channels, *(len(stage.basis) for stage in transform.stages)]
+    scales = _scales(transform, _LAST_DEVIATION)
+    first.conv.weight[: carried[0]] = 0
+    first.conv.weight[: carried[0], :, -1] = torch.diag(scales[0])
+    _bias(first.conv)[: carried[0]] = OFFSET
+    for index, (conv, stage) in enumerate(zip(strided, transform.stages, strict=True)):
+        n, kept, weight = carried[index], carried[index + 1], conv.conv.weight
+        weight[:kept] = 0
+        weight[:kept, :n, conv.stride :] = stage.basis * scales[index + 1].view(-1, 1, 1) / scales[index].view(-1, 1)
+        _centre(conv, kept, n)
+        _pass_levels(conv, n, kept)
+    below = iter(carried)
+    n = next(below)
+    for layer in layers[1:]:
+        if isinstance(layer, ResidualBlock):
+            _detect_levels(layer, n)
+        elif isinstance(layer, Conv) and layer is not last:
+            n = next(below)
+    kept, bands = len(transform.basis), len(transform.bands)
+    last.conv.weight[:kept] = 0
+    last.conv.weight[kept:].mul_(0.1)
+    last.conv.weight[:kept, :kept, -1] = torch.diag(transform.weights * transform.gain / scales[-1])
+    _centre(last, kept, kept)
+    last.conv.weight[kept + bands :].fill_(0)
+    lstm: Any = next(layer for layer in layers if isinstance(layer, Lstm)).lstm
+    _make_gains(lstm, kept, _ENCODER_GAIN, gate_bias=-1.0)
+    hidden = lstm.hidden_size
+    # Cells that carry nothing are there to shape the levels: let them speak.
+    lstm.weight_ih_l0[2 * hidden + kept : 3 * hidden].mul_(30)
+    lstm.bias_ih_l0[3 * hidden + kept :].fill_(1.0)
+
+
+def _wire_decoder(model: EncodecModel, transform: BlockTransform) -> None:
+    layers = model.decoder.layers
+    first, last = (layer for layer in layers if isinstance(layer, Conv))
+    transposed = [layer for layer in layers if isinstance(layer, ConvTranspose)][::-1]
+    carried = [model.config.audio_channels, *(len(stage.basis) for stage in transform.stages)]
+    scales = _scales(transform, _DECODER_DEVIATION)
+    kept = len(transform.basis)
+    first.conv.weight[:kept] = 0
+    first.conv.weight[kept:].mul_(0.3)
+    rest = scales[-1] / (transform.weights * transform.gain) * _DECODER_REST
+    first.conv.weight[:kept, :kept, -1] = torch.diag(rest)
+    _bias(first.conv)[:kept] = OFFSET
+    for index in range(len(transform.bands)):
+        first.conv.weight[kept + index].fill_(0)
+        first.conv.weight[kept + index, kept + index, -1] = _LEVEL_SCALE / LEVEL_WEIGHT
+    first.conv.weight[-1] = 0
+    _bias(first.conv)[-1] = 1.0
+    lstm: Any = next(layer for layer in layers if isinstance(layer, Lstm)).lstm
+    # sigmoid(b)^2 of the gain on top of the rest gives 1 at the mean level, and w the slope of its logarithm there.
+    share = (1 / _DECODER_REST - 1) / _DECODER_GAIN
+    half = math.sqrt(share)
+    _make_gains(lstm, kept, _DECODER_GAIN, gate_bias=math.log(half / (1 - half)))
+    slope = EXPONENT / (2 * (1 - half) * (1 - _DECODER_REST)) / _LEVEL_SCALE
+    for gate in (0, 3):
+        for index, band in enumerate(transform.bands):
+            lstm.weight_ih_l0[gate * lstm.hidden_size + band, kept + index] = slope
+    for index, (conv, stage) in enumerate(zip(transposed, transform.stages, strict=True)):
+        n, above, weight = carried[index], carried[index + 1], conv.conv.weight
+        own = stage.basis * scales[index].view(-1, 1) / scales[index + 1].view(-1, 1, 1)
+        weight[:, :n].fill_(0)
+        weight[:above, :n, : conv.stride] = own
+        # The inputs' offsets make a constant that differs from tap to tap: a channel that is always 1 takes it away.
+        weight[-1, :n, : conv.stride] = -OFFSET * own.sum(dim=0)
+        _bias(conv.conv)[:n] = OFFSET
+        weight[:, -1].fill_(0)
+        _bias(conv.conv)[-1] = 1.0
+    last.conv.weight.mul_(1e-3)
+    last.conv.weight[:, : carried[0]] = 0
+    last.conv.weight[:, : carried[0], -1] = torch.diag(1 / scales[0])
+    _bias(last.conv)[:] = -OFFSET / scales[0]
+
+
+def _scales(transform: BlockTransform, last_deviation: float) -> list[Tensor]:
+    """What carried channels are multiplied with after each stage, from the waveform on, to reach their deviation."""
+    stages = transform.stages
+    wave = torch.full((stages[0].basis.shape[1],), DEVIATION / _wave_deviation(transform))
+    scales = [wave]
+    for stage in stages:
+        deviation = last_deviation if stage is stages[-1] else DEVIATION
+        scales.append(deviation / stage.deviations.clamp(min=0.03 * float(stage.deviations.max())))
+    return scales
+
+
+def _wave_deviation(transform: BlockTransform) -> float:
+    """Of the waveform: the basis is orthonormal, so powers add up."""
+    first = transform.stages[0]
+    return float((first.deviations.pow(2).sum() / first.basis[0].numel()).sqrt())
+
+
+def _centre(conv: Conv, rows: int, inputs: int) -> None:
+    """The bias that takes the offsets of the inputs away; what is no latent gets an offset of its own."""
+    offset = 0.0 if conv.stride == 1 else OFFSET
+    _bias(conv.conv)[:rows] = offset - OFFSET * conv.conv.weight[:rows, :inputs].sum(dim=(1, 2))
+
+
+def _bias(conv: nn.Conv1d | nn.ConvTranspose1d) -> Tensor:
+    return cast(Tensor, conv.bias)
+
+
+def _detect_levels(block: ResidualBlock, carried: int) -> None:
+    """Pairs of hidden units see opposite sides of a random mixture of neighbouring channels; their sum is its size."""
+    first, last = cast(Conv, block.block[1]).conv, cast(Conv, block.block[3]).conv
+    pairs, spare = first.out_channels // 2, last.out_channels - carried
+    if not pairs or not spare:
+        return
+    width = max(1, carried * 2 // 5)
+    first.weight.fill_(0)
+    last.weight[carried:].fill_(0)
+    for pair in range(pairs):
+        start = max(0, pair * carried // pairs - width // 2)
+        window = first.weight[pair, start : min(carried, start + width)]
+        window.normal_(std=2.4 / DEVIATION / math.sqrt(3 * carried))
+        first.weight[pairs + pair] = -first.weight[pair]
+        target = carried + pair * spare // pairs
+        last.weight[target, [pair, pairs + pair]] = 0.15 / max(1.0, pairs / spare) ** 0.5
+    _bias(first)[:] = -OFFSET * first.weight[:, :carried].sum(dim=(1, 2))
+
+
+def _pass_levels(conv: Conv, carried: int, kept: int) -> None:
+    """Spare channels pass on the mean of spare channels below."""
+    weight = conv.conv.weight
+    spare_in, spare_out = weight.shape[1] - carried, weight.shape[0] - kept
+    weight[kept:, :carried].mul_(0.1)
+    weight[kept:, carried:].mul_(0.3)
+    for index in range(spare_out):
+        weight[kept + index, carried + index * spare_in // spare_out] += 1.5 / weight.shape[2]
+    _bias(conv.conv)[kept:] = 0.1
+
+
+def _make_gains(lstm: Any, carried: int, most: float, gate_bias: float) -> None:
+    """Cells of carried channels: their own input, times two gates; they forget at once."""
+    hidden = lstm.hidden_size
+    lstm.weight_hh_l0.mul_(0.3)
+    for gate in (0, 3):
+        rows = slice(gate * hidden, gate * hidden + carried)
+        lstm.weight_ih_l0[rows].mul_(0.1)
+        lstm.weight_hh_l0[rows].mul_(0.1)
+        lstm.bias_ih_l0[rows] = gate_bias
+        lstm.bias_hh_l0[rows] = 0
+    lstm.bias_ih_l0[hidden : hidden + carried] = -4.0
+    lstm.bias_hh_l0[hidden : 2 * hidden] = 0
+    rows = slice(2 * hidden, 2 * hidden + carried)
+    lstm.weight_ih_l0[rows].fill_(0)
+    lstm.weight_hh_l0[rows].fill_(0)
+    lstm.weight_ih_l0[rows, :carried] = most * torch.eye(carried)
+    lstm.bias_ih_l0[rows] = -most * OFFSET
+    lstm.bias_hh_l0[rows] = 0
