@@ -73,7 +73,7 @@ def listening_section(folder: Path) -> str:
 def example(row: dict[str, Any], folder: Path) -> str:
     """Reference and output of one clip side by side."""
     metric = METRICS[row["metric"]]
-    heading = f"{row['rank']}: {metric.title} {number(row['value'], metric.digits)}"
+    heading = f"{row['rank'].capitalize()}: {metric.title} {number(row['value'], metric.digits)}"
     sides = "".join(side(name, folder / row[key]) for name, key in (("reference", "reference"), ("output", "audio")))
     clip = escape(str(row["clip"]))
     return f'<h3>{escape(heading)} <small>{clip}</small></h3><div class="pair">{sides}</div>'

@@ -110,8 +110,8 @@ class Encodec:
         whole = config.chunk_length is None and encoded.audio_scales[0] is None
         decode = self._decode_together if together and whole else self._decode_each
         decoded = decode(encoded, codebooks, wav.shape[-1])
-        scales = None if encoded.audio_scales[0] is None else [float(scale) for scale in encoded.audio_scales]
-        pack = partial(compress_codes, model, scales=scales, audio_length=wav.shape[-1])
+        scales = [float(scale) for scale in encoded.audio_scales if scale is not None]
+        pack = partial(compress_codes, model, scales=scales or None, audio_length=wav.shape[-1])
         for point, k, (audio, decode_s) in zip(points, codebooks, decoded, strict=True):
             codes = encoded.audio_codes[:, 0, :k].cpu()
             lm = self.language_model
@@ -133,7 +133,7 @@ class Encodec:
         """The audio `[C, T]` for each count of codebooks from one batch, and the seconds of each one's share."""
         model, codes = self.loaded, encoded.audio_codes
         latents = torch.cat([model.quantizer.decode(codes[0, :, :k].transpose(0, 1)) for k in codebooks])
-        for batch in latents.split(max(1, int(BATCH_S * model.config.sampling_rate / samples))):
+        for batch in torch.split(latents, max(1, int(BATCH_S * model.config.sampling_rate / samples))):
             audio, seconds = timed(partial(model.decoder, batch), self.device)
             for wav in audio:
                 yield wav[:, :samples], seconds / len(batch)
