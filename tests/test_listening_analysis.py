@@ -28,7 +28,7 @@ def make_manifest(items=8, forms=1, conditions=CONDITIONS):
         for i in range(items)
     ]  # fmt: skip
     dealt = [[item.id for item in made[f::forms]] for f in range(forms)]
-    return Manifest("t", "Test", "bs1534", 0, conditions, made, dealt, {})
+    return Manifest("t", "Test", "bs1534", 0, conditions, made, dealt, {"set": "librispeech-mini"})
 
 
 def mushra(*arguments):

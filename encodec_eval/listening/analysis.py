@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from encodec_eval.listening import statistics
+from encodec_eval.listening import paper, statistics
 from encodec_eval.listening.manifest import REFERENCE, Manifest
 from encodec_eval.listening.ratings import SIMULATED
 from encodec_eval.listening.screening import Dropped
@@ -19,6 +19,7 @@ class Analysis:
     title: str
     preset: str
     simulated: bool
+    clean_speech: bool
     ratings: pd.DataFrame
     heard: int
     dropped: Sequence[Dropped]
@@ -65,6 +66,7 @@ def analyse(ratings: pd.DataFrame, manifest: Manifest | None, preset: str, dropp
         title=(manifest.title if manifest else "Listening test") + (" (simulated listeners)" if simulated else ""),
         preset=preset,
         simulated=simulated,
+        clean_speech=manifest is not None and str(manifest.settings.get("set")).startswith(paper.SPEECH_SETS),
         ratings=kept,
         heard=ratings["listener"].nunique(),
         dropped=dropped,

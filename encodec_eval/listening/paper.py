@@ -14,6 +14,9 @@ CLEAN_SPEECH: dict[tuple[str, float | None], tuple[float, float]] = {
 }
 
 
+SPEECH_SETS = ("librispeech", "vctk", "ljspeech")
+
+
 def quoted(condition: str) -> tuple[float, float] | None:
     """The paper's score of a condition such as `opus@12`; a reduced EnCodec model stands beside the full one's."""
     series, _, rate = condition.partition("@")

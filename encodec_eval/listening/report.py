@@ -17,10 +17,11 @@ INVENTED = "**`mushra simulate` invented these scores to test the analysis. They
 
 
 def overall_table(analysis: Analysis) -> pd.DataFrame:
-    """The main table, best mean first, as text: mean ± interval, median and quartiles, counts, the paper's figure."""
+    """The main table as text, best mean first: mean ± interval, median and quartiles, counts; for clean speech the
+    paper's scores too."""
     rows = []
     for _, row in analysis.summary.sort_values("mean", ascending=False).iterrows():
-        paper_score = paper.quoted(row["condition"])
+        paper_score = paper.quoted(row["condition"]) if analysis.clean_speech else None
         rows.append(
             {
                 "condition": figures.condition_label(row["condition"]),
@@ -30,7 +31,8 @@ def overall_table(analysis: Analysis) -> pd.DataFrame:
                 "paper, quoted": plus_minus(*paper_score) if paper_score else "",
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if any(table["paper, quoted"]) else table.drop(columns="paper, quoted")
 
 
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -56,9 +58,7 @@ def markdown_report(analysis: Analysis) -> str:
     kept = analysis.ratings["listener"].nunique()
     parts = [f"# {analysis.title}", f"{analysis.note}."]
     if analysis.simulated:
-        parts.append(
-            "**These scores are invented by `mushra simulate` to test the analysis. They say nothing about any codec.**"
-        )
+        parts.append(INVENTED)
     elif kept < FEW_LISTENERS:
         parts.append(
             f"With {kept} listeners the intervals are wide and tests weak; BS.1534 finds 20 to be often enough."
@@ -68,7 +68,7 @@ def markdown_report(analysis: Analysis) -> str:
         "Mean and 95 % interval (Student t) over listeners' means; median and quartiles over ratings."
         + (
             f" Quoted: {paper.SOURCE}, of Opus and the full EnCodec, from other listeners and items."
-            if any(table["paper, quoted"])
+            if "paper, quoted" in table
             else ""
         )
     )
