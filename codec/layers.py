@@ -31,13 +31,8 @@ class Layer(nn.Module):
         return self.step(x, None, last=True)[0]
 
 
-class Elu(Layer):
-    def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
-        return F.elu(x), None
-
-
 class Conv(Layer):
-    """Convolution over time whose padding makes `ceil(T / stride)` frames of T samples.
+    """Convolution over time, after an ELU with `elu`, whose padding makes `ceil(T / stride)` frames of T samples.
 
     Causal: all fixed padding is on the left. Otherwise it is split, the larger half on the left. The last, incomplete
     frame is padded on the right. State: the input samples `[B, *, C]` that frames to come still need.
@@ -51,12 +46,14 @@ class Conv(Layer):
         kernel_size: int,
         stride: int = 1,
         dilation: int = 1,
+        elu: bool = False,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation)
         self.norm = _norm(config, out_channels)
         self.causal = config.use_causal_conv
         self.pad_mode = config.pad_mode
+        self.elu = elu
         self.stride = stride
         self.span = (kernel_size - 1) * dilation + 1
         self.padding = self.span - stride
@@ -73,12 +70,15 @@ class Conv(Layer):
         if not self.causal:
             half = self.padding // 2
             left, right = left - half, right + half
-        x = x if state is None else torch.cat([state, x], dim=1)
-        x = _pad(x, left, right, self.pad_mode)
+        if self.span == 1:
+            return _normalise(self.norm, self._convolve(F.elu(x) if self.elu else x)), None
+        x = _pad(x, state, left, right, self.pad_mode)
         frames = max(0, (x.shape[1] - self.span) // self.stride + 1)
         rest = None if last else x[:, frames * self.stride :].clone()
         if frames == 0:
             return x.new_empty(x.shape[0], 0, self.conv.out_channels), rest
+        if self.elu:
+            x = F.elu_(x)
         return _normalise(self.norm, self._convolve(x)), rest
 
     def _convolve(self, x: Tensor) -> Tensor:
@@ -96,7 +96,8 @@ class Conv(Layer):
 
 
 class ConvTranspose(Layer):
-    """Transposed convolution that turns T frames into `T * stride` samples; its kernel is two strides long.
+    """ELU, then a transposed convolution that turns T frames into `T * stride` samples; its kernel is
+    two strides long.
 
     Every frame writes two blocks of `stride` samples: one of its own and one that adds to the next frame's.
     Causal: `trim_right_ratio` of the surplus block is cut at the end, the rest at the start. Otherwise half at each.
@@ -115,22 +116,25 @@ class ConvTranspose(Layer):
     def step(self, x: Tensor, state: Tensor | None, last: bool) -> tuple[Tensor, Tensor | None]:
         if not last:
             _require_streamable(self.causal, self.norm)
-        batch, frames, _ = x.shape
-        if frames == 0 and state is None:
-            return x.new_empty(batch, 0, self.conv.out_channels), None
+        # The cuts together are one block; a causal model that cuts it all at the end never needs the block after the
+        # last frame. A frame of zeros makes it where it is needed, for its samples or for the norm's statistics.
+        flush = last and (self.trim_right < self.stride or self.norm is not None)
+        if x.shape[1] == 0 and (state is None or not flush):
+            return x.new_empty(x.shape[0], 0, self.conv.out_channels), None if last else state
+        x = F.elu(x)
+        if flush:
+            x = torch.cat([x, x.new_zeros(x.shape[0], 1, x.shape[2])], dim=1)
         # The weight lies in memory as [in, kernel, out], see _init_weights: each half is a matrix, no copy.
-        weight = self.conv.weight.transpose(1, 2).reshape(x.shape[2], 2, -1)
-        own, following = x @ weight[:, 0], x @ weight[:, 1]
-        carried = torch.zeros_like(following[:, :1]) if state is None else state
-        blocks = torch.cat([own, torch.zeros_like(carried)], dim=1) + torch.cat([carried, following], dim=1)
-        samples = _normalise(
-            self.norm, blocks.reshape(batch, -1, self.conv.out_channels) + cast(Tensor, self.conv.bias)
-        )
-        # The two cuts together are one block, so T frames give T * stride samples; the last block of a stream is
-        # incomplete until the next frame is known.
+        own, following = self.conv.weight.transpose(1, 2).reshape(x.shape[2], 2, -1).unbind(dim=1)
+        blocks = F.linear(x, own.T, cast(Tensor, self.conv.bias).repeat(self.stride))
+        for item, frames in zip(range(len(x)), x, strict=True):
+            blocks[item, 1:].addmm_(frames[:-1].to(blocks.dtype), following.to(blocks.dtype))
+        if state is not None:
+            blocks[:, :1] += state
+        samples = _normalise(self.norm, blocks.reshape(len(x), -1, self.conv.out_channels))
         start = self.stride - self.trim_right if state is None else 0
-        end = samples.shape[1] - (self.trim_right if last else self.stride)
-        return samples[:, start:end], None if last else blocks[:, -1:].clone()
+        end = samples.shape[1] - (self.trim_right if flush else 0)
+        return samples[:, start:end], None if last else x[:, -1:] @ following
 
 
 class Lstm(Layer):
@@ -158,18 +162,18 @@ class ResidualBlock(Layer):
         hidden = channels // config.compress
         self.block = nn.ModuleList(
             [
-                Elu(),
-                Conv(config, channels, hidden, config.residual_kernel_size, dilation=dilation),
-                Elu(),
-                Conv(config, hidden, channels, kernel_size=1),
+                nn.Identity(),  # the places of ELUs, which run inside the layer after them
+                Conv(config, channels, hidden, config.residual_kernel_size, dilation=dilation, elu=True),
+                nn.Identity(),
+                Conv(config, hidden, channels, kernel_size=1, elu=True),
             ]
         )
         self.shortcut = Conv(config, channels, channels, kernel_size=1) if config.use_conv_shortcut else nn.Identity()
 
     def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
-        elu, conv, elu_hidden, conv_out = cast(list[Layer], self.block)
-        y, state = conv.step(elu(x), state, last)
-        y = conv_out(elu_hidden(y))
+        _, conv, _, conv_out = cast(list[Layer], self.block)
+        y, state = conv.step(x, state, last)
+        y = conv_out(y)
         return self.shortcut(x) + y, state
 
 
@@ -179,7 +183,10 @@ def _norm(config: EncodecConfig, channels: int) -> nn.GroupNorm | None:
 
 
 def _normalise(norm: nn.GroupNorm | None, x: Tensor) -> Tensor:
-    return x if norm is None else norm(x.transpose(1, 2)).transpose(1, 2)
+    if norm is None:
+        return x
+    # One row of a channels_last image, which the norm reads and writes in place of order.
+    return norm(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
 
 
 def _require_streamable(causal: bool, norm: nn.GroupNorm | None) -> None:
@@ -187,14 +194,21 @@ def _require_streamable(causal: bool, norm: nn.GroupNorm | None) -> None:
         raise ValueError("a layer that is not causal, or normalises over time, cannot run on a stream")
 
 
-def _pad(x: Tensor, left: int, right: int, mode: str) -> Tensor:
-    """Pad `[B, T, C]` in time. Reflection of a clip shorter than the padding sees zeros after its end."""
-    if left == right == 0:
-        return x
-    surplus = max(0, max(left, right) + 1 - x.shape[1]) if mode == "reflect" else 0
-    x = F.pad(x, (0, 0, 0, surplus)).transpose(1, 2)
-    padded = F.pad(x, (left, right), mode).transpose(1, 2)
-    return padded[:, : padded.shape[1] - surplus].contiguous()
+def _pad(x: Tensor, state: Tensor | None, left: int, right: int, mode: str) -> Tensor:
+    """A copy of `x [B, T, C]` after `state`, padded in time, in one pass over the clip.
+
+    Reflection of a clip shorter than the padding sees zeros after its end.
+    """
+    if mode == "circular" or x.shape[1] <= max(left, right):
+        x = x if state is None else torch.cat([state, x], dim=1)
+        surplus = max(0, max(left, right) + 1 - x.shape[1]) if mode == "reflect" and (left or right) else 0
+        x = F.pad(x, (0, 0, 0, surplus)).transpose(1, 2)
+        padded = F.pad(x, (left, right), mode).transpose(1, 2)
+        return padded[:, : padded.shape[1] - surplus].contiguous()
+    # Padding looks no further than its own width into the clip.
+    head = F.pad(x[:, : left + 1].transpose(1, 2), (left, 0), mode).transpose(1, 2)[:, :left]
+    tail = F.pad(x[:, -right - 1 :].transpose(1, 2), (0, right), mode).transpose(1, 2)[:, right + 1 :]
+    return torch.cat([head if state is None else state, x, tail], dim=1)
 
 
 @torch.no_grad()

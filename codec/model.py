@@ -220,7 +220,7 @@ class EncodecModel(nn.Module):
             pieces = []
             for codes, scale, count in zip(audio_codes[:, items], audio_scales, counts, strict=False):
                 pieces.append(self.decode_segment(codes[..., :count], None if scale is None else scale[items]))
-            audio[items, :, :length] = self._overlap_add(pieces)[..., :length]
+            audio[items, :, :length] = overlap_add(pieces, stride)[..., :length]
         return EncodecDecoderOutput(audio) if self._wants_dict(return_dict) else (audio,)
 
     def decode_segment(self, codes: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -252,21 +252,6 @@ class EncodecModel(nn.Module):
             audio_codes, audio_scales, last_frame_pad_length = self.encode(input_values, padding_mask, bandwidth)
         audio = self.decode(audio_codes, audio_scales, padding_mask, last_frame_pad_length=last_frame_pad_length)[0]
         return EncodecOutput(audio_codes, audio) if self._wants_dict(return_dict) else (audio_codes, audio)
-
-    def _overlap_add(self, pieces: list[Tensor]) -> Tensor:
-        """Sum segments `[B, C, T]`: each sample is their mean there, weighted by `segment_window`."""
-        if len(pieces) == 1:
-            return pieces[0]
-        stride = self.config.chunk_stride or 0
-        total = max(n * stride + piece.shape[-1] for n, piece in enumerate(pieces))
-        audio = pieces[0].new_zeros(*pieces[0].shape[:-1], total)
-        weight = pieces[0].new_zeros(total)
-        for n, piece in enumerate(pieces):
-            span = slice(n * stride, n * stride + piece.shape[-1])
-            window = segment_window(self.config, piece)
-            audio[..., span] += window * piece
-            weight[span] += window
-        return audio / weight
 
     def _wants_dict(self, return_dict: bool | None) -> bool:
         return self.config.return_dict if return_dict is None else return_dict
@@ -301,10 +286,24 @@ def load_model(name: str | PathLike[str] | None = None, device: str | torch.devi
     return EncodecModel.from_pretrained(weights.default_model() if name is None else name).to(device)
 
 
-def segment_window(config: EncodecConfig, segment: Tensor) -> Tensor:
-    """Weights `[T]` of a segment `[B, C, T]` in the overlap: a triangle that is highest in a full segment's middle."""
-    frames = -(-(config.chunk_length or 0) // config.hop_length)
-    ramp = torch.linspace(0, 1, frames * config.hop_length + 2, dtype=segment.dtype, device=segment.device)[1:-1]
+def overlap_add(pieces: list[Tensor], stride: int) -> Tensor:
+    """Sum segments `[B, C, T]` that start `stride` samples apart: each sample is their mean, with `segment_window`."""
+    if len(pieces) == 1:
+        return pieces[0]
+    total = max(n * stride + piece.shape[-1] for n, piece in enumerate(pieces))
+    audio = pieces[0].new_zeros(*pieces[0].shape[:-1], total)
+    weight = pieces[0].new_zeros(total)
+    for n, piece in enumerate(pieces):
+        span = slice(n * stride, n * stride + piece.shape[-1])
+        window = segment_window(piece, pieces[0].shape[-1])
+        audio[..., span] += window * piece
+        weight[span] += window
+    return audio / weight
+
+
+def segment_window(segment: Tensor, full: int) -> Tensor:
+    """Weights `[T]` of a segment `[B, C, T]` in an overlap: a triangle that peaks amid `full` samples."""
+    ramp = torch.linspace(0, 1, full + 2, dtype=segment.dtype, device=segment.device)[1:-1]
     return 0.5 - (ramp[: segment.shape[-1]] - 0.5).abs()
 
 

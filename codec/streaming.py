@@ -136,7 +136,7 @@ class DecoderStream:
             return torch.empty(1, self.model.config.audio_channels, 0, dtype=self.model.dtype, device=self.model.device)
         if self.model.config.chunk_length is None:
             return self._frames(self.state[0][..., :0], last=True)
-        audio, weight, _ = self.state
+        audio, weight = self.state[:2]
         self.state = None
         return audio / weight
 
@@ -151,20 +151,21 @@ class DecoderStream:
         return audio
 
     def _segment(self, codes: Tensor, scale: Tensor | None) -> Tensor:
-        """Overlap-add as in `EncodecModel.decode`. State: weighted audio and weights that may still grow, and whether
-        the clip must have ended because its segment was shorter than the stride to the next."""
+        """Overlap-add as in `EncodecModel.decode`. State: weighted audio and weights that may still grow, whether
+        the clip must have ended because its segment was shorter than the stride, and the first segment's length."""
         stride = self.model.config.chunk_stride or 0
         if self.state is not None and self.state[2]:
             raise ValueError("the segment before this one was short, so it must be the last; flush comes next")
         piece = self.model.decode_segment(codes, scale)
-        weight = segment_window(self.model.config, piece).clone()
+        full = piece.shape[-1] if self.state is None else self.state[3]
+        weight = segment_window(piece, full)
         audio = weight * piece
         if self.state is not None:
-            earlier_audio, earlier_weight, _ = self.state
+            earlier_audio, earlier_weight = self.state[:2]
             overlap = min(len(earlier_weight), len(weight))
             audio[..., :overlap] += earlier_audio[..., :overlap]
             weight[:overlap] += earlier_weight[:overlap]
-        self.state = audio[..., stride:].clone(), weight[stride:].clone(), len(weight) < stride
+        self.state = audio[..., stride:].clone(), weight[stride:].clone(), len(weight) < stride, full
         return audio[..., :stride] / weight[:stride]
 
 
