@@ -102,7 +102,8 @@ def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> Clip
     wanted = f"{corpus.name}:{subset}" if subset else corpus.name
     if corpus.name != "librispeech":
         raise EvalError(f"{wanted} is not under {root}: {problem}. {corpus.how}")
-    note = f"{wanted} is not under {root} ({problem}); this is the bundled 30-utterance subset of test-other instead"
+    shown = str(root).replace(str(Path.home()), "~", 1)
+    note = f"{wanted} is not under {shown} ({problem}); this is the bundled 30-utterance subset of test-other instead"
     logger.warning("%s", note)
     return replace(bundled_set("librispeech-mini"), note=note)
 

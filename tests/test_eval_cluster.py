@@ -22,14 +22,12 @@ TIMING = ("x_realtime_encode", "x_realtime_decode")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def import_path_of_the_actors():
-    """Ray's workers are new interpreters: they find this project, and the fakes, by PYTHONPATH."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.getcwd()
-    yield
-    os.environ.pop("PYTHONPATH")
-    if before is not None:
-        os.environ["PYTHONPATH"] = before
+def environment_of_the_actors():
+    """Ray's workers are new interpreters that find this project by PYTHONPATH, and by default run at niceness 15."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.getcwd())
+        patch.setenv("RAY_worker_niceness", "0")
+        yield
 
 
 def run_of(folder, audio, *systems, metrics=("si_snr", "stoi")) -> Run:
