@@ -23,7 +23,7 @@ from codec.weights import DEFAULT_MODEL, hub_reachable
 from encodec_eval import spectrograms
 from encodec_eval.datasets import BUNDLED
 from encodec_eval.listening import player
-from encodec_eval.listening.session import QUALITY, SPEED, Session, Version, listen, load_clip
+from encodec_eval.listening.session import QUALITY, SPEED, Session, Version, hear, listen, load_clip
 from encodec_eval.metrics import METRICS
 from encodec_eval.systems import Encodec
 from encodec_eval.types import EvalError, UndefinedError
@@ -131,6 +131,17 @@ def reconstruct(path: str | None, model: str, opus_kbps: list[float]) -> Iterato
         raise told(error, Path(path)) from error
 
 
+def open_ecdc(path: str) -> Session:
+    """A session with what a visitor's `.ecdc` file holds. Errors as in `reconstruct`."""
+    session = new_session("")
+    try:
+        hear(session, Path(path).read_bytes(), MAX_CLIP_S)
+    except (codec.CodecError, EvalError, OSError) as error:
+        forget(session)
+        raise told(error, Path(path)) from error
+    return session
+
+
 def told(error: Exception, path: Path) -> gr.Error:
     """An error as the visitor reads it: without the folders of this machine, without markup from a file's name."""
     return gr.Error(html.escape(str(error).replace(str(path), path.name)), print_exception=False)
@@ -144,7 +155,9 @@ def label(version: Version) -> str:
 
 def shown_in_player(session: Session) -> dict[str, Any]:
     """The value of the player: the original and every version, with files for Gradio to serve."""
-    names = [("Original", "", session.original), *((label(v), v.point.series, v.wav) for v in session.versions)]
+    names = [(label(version), version.point.series, version.wav) for version in session.versions]
+    if session.original.exists():
+        names.insert(0, ("Original", "", session.original))
     return {
         "versions": [
             {"label": text, "note": note, "audio": gr.FileData(path=str(wav)).model_dump()} for text, note, wav in names
@@ -157,10 +170,12 @@ def table(session: Session) -> str:
     metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
     rows, reasons = [], {}
     for version in session.versions:
-        cells = [fixed(version.payload_kbps, 1), fixed(version.pcm_ratio, 0)]
+        kbps = (version.payload_kbps, version.file_kbps, version.entropy_kbps)
+        cells = [*(fixed(value, 1) for value in kbps), fixed(version.pcm_ratio, 0)]
         for metric in metrics:
             score = version.scores.get(metric.name)
-            cells.append("…" if score is None else fixed(score.value, metric.digits))
+            waiting = score is None and session.original.exists()
+            cells.append("…" if waiting else fixed(score and score.value, metric.digits))
             if score is not None and score.reason:
                 reasons[f"{metric.title}: {score.reason}"] = None
         name = f"{html.escape(label(version))}<small>{html.escape(version.point.series)}</small>"
@@ -176,7 +191,9 @@ def fixed(value: float | None, digits: int) -> str:
 
 def taken_away(session: Session) -> dict[str, Any]:
     """The value of the list of files."""
-    rows = [("Original", [session.original]), *((label(version), [version.wav]) for version in session.versions)]
+    rows = [(label(version), version.files) for version in session.versions]
+    if session.original.exists():
+        rows.insert(0, ("Original", [session.original]))
     return {
         "zip": gr.FileData(path=str(session.archive())).model_dump(),
         "rows": [{"name": name, "files": [download(path) for path in paths]} for name, paths in rows],
@@ -185,14 +202,15 @@ def taken_away(session: Session) -> dict[str, Any]:
 
 def download(path: Path) -> dict[str, Any]:
     """A file to take away, and what its link says."""
-    text = f"{path.suffix[1:].upper()}, {path.stat().st_size / 1000:.1f} kB"
+    kind = "with LM" if path.name.endswith(".lm.ecdc") else path.suffix
+    text = f"{kind}, {path.stat().st_size / 1000:.1f} kB"
     return {"name": path.name, "text": text, "file": gr.FileData(path=str(path)).model_dump()}
 
 
 def picture(session: Session | None, chosen: str | None) -> dict[str, Any] | None:
     """The spectrograms of one version, for the template that shows them; None if there is nothing to show."""
     versions = {label(version): version for version in session.versions} if session else {}
-    if session is None or chosen not in versions:
+    if session is None or chosen not in versions or not session.original.exists():
         return None
     version = versions[chosen]
     try:
@@ -208,17 +226,31 @@ def picture(session: Session | None, chosen: str | None) -> dict[str, Any] | Non
 def on_listen(path: str | None, model: str, opus_kbps: list[float], old: Session | None) -> Iterator[dict[Any, Any]]:
     """What the page shows while a clip is worked on."""
     for session in reconstruct(path, model, opus_kbps):
-        yield {
-            state: session,
-            heard: shown_in_player(session),
-            numbers: table(session),
-            results: gr.Column(visible=True),
-        }
+        yield progress(session)
     forget(old)
     names = [label(version) for version in session.versions]
-    yield {
-        choice: gr.Radio(choices=names, value=names[min(2, len(names) - 1)]),
+    yield {choice: gr.Radio(choices=names, value=names[min(2, len(names) - 1)]), files: taken_away(session)}
+
+
+def on_open(path: str, old: Session | None) -> dict[Any, Any]:
+    """What the page shows of an `.ecdc` file."""
+    session = open_ecdc(path)
+    forget(old)
+    return {
+        **progress(session),
+        voice: about(session.model),
+        choice: gr.Radio(choices=[], value=None),
         files: taken_away(session),
+    }
+
+
+def progress(session: Session) -> dict[Any, Any]:
+    """What the page shows of a session, finished or not."""
+    return {
+        state: session,
+        heard: shown_in_player(session),
+        numbers: table(session),
+        results: gr.Column(visible=True),
     }
 
 
@@ -236,6 +268,44 @@ def endpoint_reconstruct(clip: str, model: str) -> tuple[list[dict[str, object]]
     return session.rows(), [str(version.wav) for version in session.versions]
 
 
+def endpoint_encode(clip: str, model: str, bandwidth: float, language_model: bool) -> str:
+    """Compress an audio clip to an .ecdc file.
+
+    Args:
+        clip: the audio file: mono or stereo, WAV, FLAC, OGG, Opus or MP3.
+        model: one of the names that /models returns.
+        bandwidth: in kbps, one of the model's.
+        language_model: whether to make the file smaller with the model's language model.
+
+    Returns:
+        The .ecdc file.
+    """
+    session = new_session(model)
+    try:
+        audio, sample_rate = load_clip(Path(clip), MAX_CLIP_S)
+        system = Encodec(model, (bandwidth,), DEVICE)
+        for output in system.outputs(audio, sample_rate, system.points):
+            session.add(output, audio.shape[-1] / sample_rate)
+        if language_model:
+            session.add_entropy_coded(session.versions[0], system.loaded, codec.language_model_for(model))
+    except (codec.CodecError, EvalError, OSError) as error:
+        forget(session)
+        raise told(error, Path(clip)) from error
+    return str(session.versions[0].files[-1])
+
+
+def endpoint_decode(ecdc: str) -> str:
+    """Decode an .ecdc file of one of the models that /models returns.
+
+    Args:
+        ecdc: the .ecdc file.
+
+    Returns:
+        The audio as a WAV file.
+    """
+    return str(open_ecdc(ecdc).versions[0].wav)
+
+
 def endpoint_models() -> list[str]:
     """The names of the EnCodec models that can be used here, the default first."""
     return offered_models()
@@ -248,9 +318,10 @@ FILES = """{{#if value}}<table>{{#each value.rows}}<tr><th scope="row">{{name}}<
 <a href="{{file.url}}" download="{{name}}">{{text}}</a></td>{{/each}}</tr>{{/each}}</table>
 <p><a href="{{value.zip.url}}" download="versions.zip">All of it with the numbers, ZIP</a></p>{{/if}}"""
 TABLE = """<div class="scroll" role="region" aria-label="Measured values" tabindex="0"><table>
-<thead><tr><td></td><th scope="colgroup" colspan="2">Size</th><th scope="colgroup" colspan="3">Against the original</th>
+<thead><tr><td></td><th scope="colgroup" colspan="4">kbps</th><th scope="colgroup" colspan="3">Against the original</th>
 <th scope="colgroup" colspan="2">× real time</th></tr>
-<tr><th scope="col">Version</th><th scope="col">kbps</th><th scope="col">PCM&nbsp;÷</th>
+<tr><th scope="col">Version</th><th scope="col">codes</th><th scope="col">file</th>
+<th scope="col">with LM</th><th scope="col">PCM&nbsp;÷</th>
 <th scope="col">SI-SNR&nbsp;dB</th><th scope="col">STOI</th><th scope="col">PESQ</th>
 <th scope="col">encode</th><th scope="col">decode</th></tr></thead><tbody>{rows}</tbody></table></div>{notes}"""
 
@@ -278,6 +349,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
             model = gr.Radio(models, value=models[0], label="Model")
             opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Opus beside it", value=[12])
             button = gr.Button("Listen", variant="primary", size="lg")
+            opener = gr.UploadButton("Open an .ecdc file", file_types=[".ecdc"], variant="secondary", size="md")
     voice = gr.HTML(about(models[0]), elem_id="voice", apply_default_css=False)
     with gr.Column(visible=False, elem_id="results") as results:
         heard = gr.HTML(elem_id="player", **player.gradio_arguments("rate=48000"))
@@ -299,6 +371,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
     ):
         started.success(picture, [state, choice], seen, **page)
     choice.input(picture, [state, choice], seen, **page)
+    opener.upload(on_open, [opener, state], [*outputs, voice], **page).success(picture, [state, choice], seen, **page)
     model.change(about, model, voice, **page)
 
     gr.api(endpoint_models, api_name="models")
@@ -307,6 +380,9 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
         named = gr.Textbox(models[0])
         answer = [gr.JSON(), gr.File(file_count="multiple")]
         gr.Button().click(endpoint_reconstruct, [sent, named], answer, api_name="reconstruct")
+        kbps, lm, file = gr.Number(6), gr.Checkbox(False), gr.File()
+        gr.Button().click(endpoint_encode, [sent, named, kbps, lm], file, api_name="encode")
+        gr.Button().click(endpoint_decode, sent, file, api_name="decode")
 
 demo.queue(default_concurrency_limit=VISITORS_AT_ONCE, max_size=QUEUE_LENGTH)
 

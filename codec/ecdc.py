@@ -100,6 +100,19 @@ def compress_codes(
     return file.getvalue()
 
 
+def recode(data: bytes, model: EncodecModel, lm: LanguageModel | None = None) -> bytes:
+    """The same codes in another file: entropy-coded with `lm` (version 1), or plainly (version 0) without it."""
+    file = io.BytesIO(data)
+    header = container.read_header(file)
+    model, old_lm = _models(header, model, None)
+    writer = Writer(_new_header(model, header.codebooks, lm, compatible=False), model.config, lm)
+    for piece in container.read(file, header, model.config, old_lm):
+        writer.add(piece)
+    recoded = io.BytesIO()
+    writer.finish(recoded, header.audio_length)
+    return recoded.getvalue()
+
+
 def _new_header(model: EncodecModel, codebooks: int, lm: LanguageModel | None, compatible: bool) -> Header:
     """A header without length and segments. Raises `EcdcError` if the language model is not the model's."""
     header = Header(0, short_name(model), 0, codebooks, lm is not None)

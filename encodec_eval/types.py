@@ -46,6 +46,7 @@ class Output:
 
     Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
+    `coded` is the coded file itself, where there is one, and `suffix` the ending of its name.
     """
 
     point: Point
@@ -57,6 +58,8 @@ class Output:
     encode_s: float | None = None
     decode_s: float | None = None
     codes: Tensor | None = None
+    coded: bytes | None = None
+    suffix: str = ""
 
 
 class System(Protocol):

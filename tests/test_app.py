@@ -1,5 +1,7 @@
 """The app's functions without a browser: what they return, refuse, escape and clean up."""
 
+from pathlib import Path
+
 import gradio as gr
 import numpy as np
 import pytest
@@ -83,6 +85,34 @@ def test_hostile_files_get_one_line_and_leave_nothing(kind, message, tmp_path, o
     assert "<img" not in text, "markup of a file's name reaches the page"
     assert str(tmp_path) not in text, "a folder of this machine reaches the page"
     assert not own_upload_folder.exists() or not list(own_upload_folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "the header"),
+        (b"RIFF....WAVE", "ecdc"),
+        (b'ECDC\0\0\0\0\x3e{"m": "../../etc/passwd", "al": 24000, "nc": 8, "lm": false}', ""),
+    ],
+)
+def test_hostile_ecdc_files_get_one_line_and_leave_nothing(data, message, tmp_path, own_upload_folder):
+    path = tmp_path / "evil.ecdc"
+    path.write_bytes(data)
+    with pytest.raises(gr.Error) as raised:
+        app.open_ecdc(str(path))
+    assert message in raised.value.message
+    assert "\n" not in raised.value.message
+    assert not list(own_upload_folder.iterdir())
+
+
+def test_an_ecdc_file_made_by_the_endpoint_is_decoded_by_the_other():
+    made = app.endpoint_encode(str(SPEECH), TINY, 6.0, False)
+    heard = app.endpoint_decode(made)
+    wanted = last(app.reconstruct(str(SPEECH), TINY, [])).versions[2]
+    assert Path(made).read_bytes() == wanted.coded.read_bytes()
+    assert np.abs(sf.read(heard)[0] - sf.read(wanted.wav)[0]).max() < 2**-14
+    with pytest.raises(gr.Error, match="bandwidth"):
+        app.endpoint_encode(str(SPEECH), TINY, 7.0, False)
 
 
 def test_no_clip_and_unknown_models_are_told():

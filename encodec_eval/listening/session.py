@@ -1,5 +1,7 @@
 """One clip through every rate of a model, for a listener: audio files, measured numbers, files to take away."""
 
+import io
+import logging
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +9,17 @@ from itertools import chain
 from pathlib import Path
 
 import pandas as pd
+import torch
 from torch import Tensor
 
-import codec.audio
+import codec
+from codec.ecdc import open_file, recode
 from encodec_eval.metrics import METRICS
 from encodec_eval.systems import Encodec, Opus
 from encodec_eval.types import Clip, EvalError, Output, Point, Score
 from encodec_eval.work import safe_name, score
+
+logger = logging.getLogger(__name__)
 
 QUALITY = ("si_snr", "stoi", "pesq")
 SPEED = ("x_realtime_encode", "x_realtime_decode")
@@ -21,16 +27,25 @@ SPEED = ("x_realtime_encode", "x_realtime_decode")
 
 @dataclass
 class Version:
-    """The clip as a codec gives it back at one rate. Sizes in bytes, None where there is no such thing."""
+    """The clip as a codec gives it back at one rate. Sizes in bytes, None where there is no such thing.
+
+    `coded` is the codec's own file, `entropy_coded` the smaller one that a language model makes of it.
+    """
 
     point: Point
     wav: Path
     duration_s: float
     payload_bytes: float | None
-    file_bytes: int | None
     pcm_bytes: int
-    codes: Tensor | None
+    codes: Tensor | None = None
+    coded: Path | None = None
+    entropy_coded: Path | None = None
     scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """What there is to take away."""
+        return [path for path in (self.wav, self.coded, self.entropy_coded) if path is not None]
 
     @property
     def payload_kbps(self) -> float | None:
@@ -40,7 +55,12 @@ class Version:
     @property
     def file_kbps(self) -> float | None:
         """Measured rate of the file."""
-        return self._kbps(self.file_bytes)
+        return self._kbps(self.coded.stat().st_size if self.coded else None)
+
+    @property
+    def entropy_kbps(self) -> float | None:
+        """Measured rate of the entropy-coded file."""
+        return self._kbps(self.entropy_coded.stat().st_size if self.entropy_coded else None)
 
     @property
     def pcm_ratio(self) -> float | None:
@@ -68,11 +88,21 @@ class Session:
         return self.folder / "original.wav"
 
     def add(self, output: Output, duration_s: float) -> None:
-        """Write a version's audio and keep its sizes and codes."""
-        wav = self.folder / f"{safe_name(output.point.name)}.wav"
+        """Write a version's audio and its coded file."""
+        name = safe_name(output.point.name)
+        wav = self.folder / f"{name}.wav"
         codec.audio.save(wav, output.audio, output.sample_rate)
-        sizes = output.payload_bytes, output.file_bytes, 2 * output.audio.numel()
-        self.versions.append(Version(output.point, wav, duration_s, *sizes, output.codes))
+        version = Version(output.point, wav, duration_s, output.payload_bytes, 2 * output.audio.numel(), output.codes)
+        if output.coded is not None:
+            version.coded = self.folder / (name + output.suffix)
+            version.coded.write_bytes(output.coded)
+        self.versions.append(version)
+
+    def add_entropy_coded(self, version: Version, model: codec.EncodecModel, lm: codec.LanguageModel) -> None:
+        """Write a version's file once more, entropy-coded."""
+        assert version.coded is not None
+        version.entropy_coded = version.coded.with_suffix(".lm.ecdc")
+        version.entropy_coded.write_bytes(recode(version.coded.read_bytes(), model, lm))
 
     def rows(self) -> list[dict[str, object]]:
         """The numbers of every version, None where there is none."""
@@ -82,6 +112,7 @@ class Session:
                 "nominal_kbps": version.point.nominal_kbps,
                 "payload_kbps": version.payload_kbps,
                 "file_kbps": version.file_kbps,
+                "entropy_kbps": version.entropy_kbps,
                 "pcm_ratio": version.pcm_ratio,
                 **{metric: version.value(metric) for metric in (*QUALITY, *SPEED)},
             }
@@ -94,7 +125,7 @@ class Session:
         pd.DataFrame(self.rows()).to_csv(numbers, index=False)
         path = self.folder / "versions.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            for file in (self.original, *(version.wav for version in self.versions), numbers):
+            for file in (self.original, numbers, *chain.from_iterable(version.files for version in self.versions)):
                 archive.write(file, file.name)
         return path
 
@@ -115,7 +146,8 @@ def load_clip(path: Path, max_s: float) -> tuple[Tensor, int]:
 def listen(
     session: Session, audio: Tensor, sample_rate: int, system: Encodec, opus_kbps: Sequence[float] = ()
 ) -> Iterator[None]:
-    """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores."""
+    """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores,
+    each one's entropy-coded file where the model has a language model."""
     codec.audio.save(session.original, audio, sample_rate)
     clip = Clip("clip", str(session.original), sample_rate, audio.shape[0], audio.shape[-1])
     yield
@@ -130,3 +162,29 @@ def listen(
     for version, output in zip(session.versions, outputs, strict=True):
         version.scores = {s.metric: s for s in score(clip, audio, sample_rate, output, metrics)}
         yield
+    try:
+        lm = codec.language_model_for(system.model)
+    except codec.CheckpointError as error:
+        logger.info("no entropy coding: %s", error)
+        return
+    for version in session.versions:
+        if version.codes is not None:
+            session.add_entropy_coded(version, system.loaded, lm)
+            yield
+
+
+def hear(session: Session, data: bytes, max_s: float) -> None:
+    """Fill a session with what an `.ecdc` file holds. Its header is judged before anything is decoded.
+
+    Raises `EcdcError` for a damaged file or an unknown model, `EvalError` for more than `max_s` seconds.
+    """
+    header, model, blocks = open_file(io.BytesIO(data))
+    duration_s = header.audio_length / model.config.sampling_rate
+    if not 0 < duration_s <= max_s:
+        raise EvalError(f"the file holds {duration_s:.1f} s; allowed are more than 0 and at most {max_s:g} s")
+    audio = torch.cat(list(blocks), dim=-1)
+    kbps = header.codebooks * model.config.codebook_nbits * model.config.frame_rate / 1000
+    point = Point(f"{model.name}@{kbps:g}", model.name, kbps)
+    session.model = model.name
+    output = Output(point, audio, model.config.sampling_rate, coded=data, suffix=".ecdc")
+    session.add(output, duration_s)

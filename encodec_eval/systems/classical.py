@@ -100,6 +100,8 @@ def through_soundfile(
         file_bytes=len(data),
         encode_s=encode_s,
         decode_s=decode_s,
+        coded=data,
+        suffix={"OGG": ".opus", "MP3": ".mp3"}[options["format"]],
     )
 
 

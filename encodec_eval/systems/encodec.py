@@ -115,16 +115,19 @@ class Encodec:
         for point, k, (audio, decode_s) in zip(points, codebooks, decoded, strict=True):
             codes = encoded.audio_codes[:, 0, :k].cpu()
             lm = self.language_model
+            coded = pack(codes)
             yield Output(
                 point=point,
                 audio=audio.cpu(),
                 sample_rate=config.sampling_rate,
                 payload_bytes=payload_bytes(codes, encoded.last_frame_pad_length, config.codebook_size, bool(scales)),
-                file_bytes=len(pack(codes)),
+                file_bytes=len(coded),
                 entropy_bytes=len(pack(codes, lm=lm)) if lm else None,
                 encode_s=encode_s,
                 decode_s=decode_s,
                 codes=codes,
+                coded=coded,
+                suffix=".ecdc",
             )
 
     def _decode_together(
