@@ -69,6 +69,22 @@ def test_wired_decoder_inverts_the_transform(crops, fitted):
     assert _si_snr_db(wav, decoded) > 9
 
 
+def test_the_start_carries_stereo(crops):
+    config = CONFIGS["encodec_48khz_tiny"].model
+    mono = torch.cat([crops[step] for step in range(4)])
+    wav = torch.cat([mono, 0.5 * mono.roll(40, dims=-1)], dim=1)
+    stereo = transform.fit(wav, tuple(reversed(config.upsampling_ratios)), (16, 32, 64, 128))
+    torch.manual_seed(0)
+    model = EncodecModel(config)
+    wire(model, stereo)
+    latents = stereo.latents(wav)
+    unused = torch.zeros(len(latents), config.hidden_size - latents.shape[1], latents.shape[2])
+    with torch.no_grad():
+        decoded = model.decoder(torch.cat([latents, unused], dim=1))
+    assert _si_snr_db(wav[:, 0], decoded[:, 0]) > 6
+    assert _si_snr_db(wav[:, 1], decoded[:, 1]) > 6
+
+
 @pytest.mark.slow
 def test_start_teaches_the_encoder_and_fits_the_codebooks(crops):
     """A thirtieth of the real start: the encoder learns most of the transform, 24 kbps carry a waveform."""
