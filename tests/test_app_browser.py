@@ -82,7 +82,7 @@ def test_a_part_is_looped_by_dragging(page, url):
     assert loop["start"] <= page.evaluate(f"{PLAYER}.probe().position") <= loop["end"]
 
 
-def test_everything_unfolds_and_stays_accessible(page, url, screenshots):
+def test_everything_unfolds_and_stays_accessible(page, url, screenshots, tmp_path):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     listened(page, url)
     page.wait_for_function("document.querySelector('#numbers').innerText.match(/Opus 12 kbps/)", timeout=60_000)
@@ -98,12 +98,20 @@ def test_everything_unfolds_and_stays_accessible(page, url, screenshots):
     with page.expect_download() as download:
         page.get_by_role("link", name="ZIP").click()
     with zipfile.ZipFile(download.value.path()) as archive:
-        assert len(archive.namelist()) == 8
+        assert {"original.wav", "numbers.csv", f"{TINY}@6.wav", f"{TINY}@6.ecdc"} < set(archive.namelist())
+    page.get_by_role("link", name="with LM").first.wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="with LM").nth(2).click()
+    assert download.value.suggested_filename == f"{TINY}@6.lm.ecdc"
+    download.value.save_as(tmp_path / "again.ecdc")
     check(axe, page, [*ALWAYS_THERE, ["#picture"], ["#blind"], ["#files"]])
     page.screenshot(path=screenshots / "light.png", full_page=True)
     listened(page, f"{url}?__theme=dark")
     check(axe, page, ALWAYS_THERE)
     page.screenshot(path=screenshots / "dark.png", full_page=True)
+    page.locator("input[type=file][accept*=ecdc]").set_input_files(tmp_path / "again.ecdc")
+    page.wait_for_function(f"{PLAYER}.buffers?.length === 1", timeout=60_000)
+    assert page.evaluate(f"{PLAYER}.items[0].label") == "6 kbps"
 
 
 def check(axe, page, include):

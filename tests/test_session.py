@@ -66,6 +66,8 @@ def test_the_coded_file_is_that_of_the_codec_and_is_heard_again(heard, tmp_path)
         hear(again, data, 30)
         first, second = codec.audio.load(version.wav)[0], codec.audio.load(again.versions[0].wav)[0]
         assert (first - second).abs().max() < 2**-14
+        with zipfile.ZipFile(again.archive()) as archive:
+            assert set(archive.namelist()) == {"numbers.csv", *(path.name for path in again.versions[0].files)}
         assert (again.model, again.versions[0].point.nominal_kbps) == (TINY, version.point.nominal_kbps)
 
 

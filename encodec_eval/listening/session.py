@@ -120,12 +120,13 @@ class Session:
         ]
 
     def archive(self) -> Path:
-        """A ZIP of the original, every version and the numbers."""
+        """A ZIP of the original where there is one, every version and the numbers."""
         numbers = self.folder / "numbers.csv"
         pd.DataFrame(self.rows()).to_csv(numbers, index=False)
         path = self.folder / "versions.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            for file in (self.original, numbers, *chain.from_iterable(version.files for version in self.versions)):
+            original = [self.original] if self.original.exists() else []
+            for file in (*original, numbers, *chain.from_iterable(version.files for version in self.versions)):
                 archive.write(file, file.name)
         return path
 
