@@ -220,7 +220,7 @@ class EncodecModel(nn.Module):
             pieces = []
             for codes, scale, count in zip(audio_codes[:, items], audio_scales, counts, strict=False):
                 pieces.append(self.decode_segment(codes[..., :count], None if scale is None else scale[items]))
-            audio[items, :, :length] = overlap_add(pieces, stride)[..., :length]
+            audio[items, :, :length] = overlap_add(pieces, stride)[..., :length].to(audio.dtype)
         return EncodecDecoderOutput(audio) if self._wants_dict(return_dict) else (audio,)
 
     def decode_segment(self, codes: Tensor, scale: Tensor | None = None) -> Tensor:

@@ -284,3 +284,16 @@ def test_nothing_follows_the_last_segment(segments):
     decoder.push(torch.zeros(1, 4, 3, dtype=torch.int64), torch.ones(1, 1, dtype=torch.float64))
     with pytest.raises(ValueError, match="must be the last"):
         decoder.push(torch.zeros(1, 4, 15, dtype=torch.int64), torch.ones(1, 1, dtype=torch.float64))
+
+
+def test_autocast_runs_and_changes_few_of_the_first_codes():
+    model = make(torch.float32, **CAUSAL)
+    x = noise(2, 1, 24_000, dtype=torch.float32)
+    exact = model.encode(x, bandwidth=6.0).audio_codes
+    with torch.autocast("cpu", torch.bfloat16):
+        codes = model.encode(x, bandwidth=6.0).audio_codes
+        audio = model.decode(exact, [None]).audio_values
+    assert (codes[:, :, 0] == exact[:, :, 0]).float().mean() > 0.5
+    expected = model.decode(exact, [None]).audio_values
+    assert audio.dtype == expected.dtype
+    assert float((audio - expected).norm() / expected.norm()) < 0.1
