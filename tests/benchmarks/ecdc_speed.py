@@ -1,4 +1,4 @@
-"""Speed of `.ecdc` coding against `encodec`'s coder, one thread, 10 s at 6 kbps: `python -m benchmarks.ecdc_speed`.
+"""Speed of `.ecdc` coding against `encodec`'s coder, one thread, 10 s at 6 kbps: `python -m tests.benchmarks.ecdc_speed`.
 
 Same codes and same language-model weights (random, of the released size); runs alternate, medians are reported. Prints
 a Markdown table and writes it to results/ecdc/speed.md.
@@ -107,7 +107,7 @@ def main() -> None:
     text = "\n".join(lines) + "\n"
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "speed.md").write_text(f"`python -m benchmarks.ecdc_speed`\n\n{text}", encoding="utf-8")
+    (options.out / "speed.md").write_text(f"`python -m tests.benchmarks.ecdc_speed`\n\n{text}", encoding="utf-8")
 
 
 if __name__ == "__main__":

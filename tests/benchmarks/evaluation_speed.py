@@ -1,6 +1,6 @@
 """How long the harness takes against a plain loop over transformers, on the default architecture with random weights.
 
-    python benchmarks/evaluation_speed.py [--limit 10] [--model FOLDER]
+    python -m tests.benchmarks.evaluation_speed [--limit 10] [--model FOLDER]
 
 Both score the same clips of the bundled set at all five bandwidths with PESQ, STOI and SI-SNR. The loop may use every
 core that torch gives it; the harness runs with one worker and with two.

@@ -1,4 +1,4 @@
-"""Bitrates of `.ecdc` files on the bundled recordings, at every bandwidth: `python -m benchmarks.ecdc_rates`.
+"""Bitrates of `.ecdc` files on the bundled recordings, at every bandwidth: `python -m tests.benchmarks.ecdc_rates`.
 
 Writes results/ecdc/rates.csv and rates.md. Rates are those of all clips together: bits / seconds.
 """
@@ -59,7 +59,7 @@ def main() -> None:
     text += "".join("| " + " | ".join(f"{value:.2f}" for value in values) + " |\n" for values in table.to_numpy())
     about = f"{len(clips)} recordings of {RECORDINGS.name}, {seconds:.0f} s; model {ecdc.short_name(model)} "
     about += f"{model.checkpoint_sha256[:8]}; language model {lm.name} {lm.sha256[:8]}; "
-    about += "`python -m benchmarks.ecdc_rates`\n\n"
+    about += "`python -m tests.benchmarks.ecdc_rates`\n\n"
     (options.out / "rates.md").write_text(about + text, encoding="utf-8")
 
 
