@@ -62,12 +62,12 @@ class Stack(Layer):
         if x.device.type != "cpu":
             return self._run(part, x, states, last)
         if len(x) > 1 and last and all(state is None for state in states):
-            return torch.cat([self._run_in_blocks(part, item, states, last)[0] for item in x.split(1)]), states
+            return torch.cat([self._run_in_blocks(part, item, states, last)[0] for item in torch.split(x, 1)]), states
         steps = max(self.block_frames, self.warmup_frames) * (self.steps_per_frame if part.start == 0 else 1)
         if not self.streamable or x.shape[1] < 2 * steps:
             return self._run(part, x, states, last)
         outputs = []
-        blocks = x.split(steps, dim=1)
+        blocks = torch.split(x, steps, dim=1)
         for n, block in enumerate(blocks):
             output, states = self._run(part, block, states, last and n == len(blocks) - 1)
             outputs.append(output)
