@@ -318,7 +318,8 @@ FILES = """{{#if value}}<table>{{#each value.rows}}<tr><th scope="row">{{name}}<
 <a href="{{file.url}}" download="{{name}}">{{text}}</a></td>{{/each}}</tr>{{/each}}</table>
 <p><a href="{{value.zip.url}}" download="versions.zip">All of it with the numbers, ZIP</a></p>{{/if}}"""
 TABLE = """<div class="scroll" role="region" aria-label="Measured values" tabindex="0"><table>
-<thead><tr><td></td><th scope="colgroup" colspan="3">kbps</th><td></td><th scope="colgroup" colspan="3">Against the original</th>
+<thead><tr><td></td><th scope="colgroup" colspan="3">kbps</th><td></td><th
+scope="colgroup" colspan="3">Against the original</th>
 <th scope="colgroup" colspan="2">× real time</th></tr>
 <tr><th scope="col">Version</th><th scope="col">codes</th><th scope="col">file</th>
 <th scope="col">with LM</th><th scope="col">PCM&nbsp;÷</th>
