@@ -1,4 +1,4 @@
-"""Speed of `.ecdc` coding against that of `encodec`, one thread, 10 s at 6 kbps: `python -m tests.benchmarks.ecdc_speed`.
+"""Speed of `.ecdc` coding against `encodec`, one thread, 10 s at 6 kbps: `python -m tests.benchmarks.ecdc_speed`.
 
 Same codes and same language-model weights (random, of the released size); runs alternate, medians are reported. Prints
 a Markdown table and writes it to results/ecdc/speed.md.
