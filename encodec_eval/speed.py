@@ -120,8 +120,8 @@ def implementations(architecture: str, folder: Path) -> list[Implementation]:
         import transformers
 
         ours.save_pretrained(folder / architecture)
-        theirs = transformers.EncodecModel.from_pretrained(folder / architecture).eval()
-        found.append(Implementation("transformers", *_calls(cast(EncodecModel, theirs))))
+        theirs: Any = transformers.EncodecModel.from_pretrained(folder / architecture)
+        found.append(Implementation("transformers", *_calls(theirs.eval())))
     if find_spec("encodec") is not None:
         model = facebook_model(ours)
         found.append(Implementation("encodec", model.encode, model.decode))
@@ -138,10 +138,10 @@ def _calls(model: EncodecModel) -> tuple[Callable[[Tensor], Any], Callable[[Any]
 
 def facebook_model(ours: EncodecModel) -> Any:
     """The model of the package `encodec` with the weights of ours: both hold the same layers in the same order."""
-    import encodec
+    import encodec.model
 
     config = ours.config
-    theirs = encodec.EncodecModel._get_model(
+    theirs = encodec.model.EncodecModel._get_model(
         target_bandwidths=list(config.target_bandwidths),
         sample_rate=config.sampling_rate,
         channels=config.audio_channels,
@@ -173,13 +173,13 @@ def streams(case: Case) -> list[Implementation]:
     def encode(x: Tensor) -> Tensor:
         stream = EncoderStream(model, BANDWIDTH)
         pieces: list[Piece] = []
-        for samples in x.split(hop * model.config.hop_length, dim=-1):
+        for samples in torch.split(x, hop * model.config.hop_length, dim=-1):
             pieces += stream.push(samples)
         return torch.cat([piece.codes for piece in pieces + stream.flush()], dim=-1)
 
     def decode(codes: Tensor) -> None:
         stream = DecoderStream(model)
-        for part in codes.split(hop, dim=-1):
+        for part in torch.split(codes, hop, dim=-1):
             stream.push(part)
         stream.flush()
 
