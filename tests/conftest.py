@@ -10,6 +10,7 @@ import pytest
 
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="gradio-")  # read when the app is imported
 atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one test process a core: threads would only be in each other's way
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
     parser.add_argument("--force", action="store_true", help="allow what BS.1534-3 does not")
     parser.add_argument("--out", type=Path, default=Path("listening_test"), help="folder (default: %(default)s)")
-    parser.set_defaults(run=make)
+    parser.set_defaults(run=make, lm=False)
     commands = parser.add_subparsers(metavar="serve | analyze | simulate | webmushra")
     for name, (add, text) in PARSERS.items():
         add(commands.add_parser(name, help=text, description=text))
