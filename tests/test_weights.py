@@ -178,10 +178,15 @@ def test_unknown_names_list_what_is_allowed(tmp_path):
             EncodecModel.from_pretrained(name)
     with pytest.raises(CheckpointError, match=r"not a \.th checkpoint"):
         EncodecModel.from_pretrained(BUNDLED / "model.safetensors")
-    hostile = tmp_path / "pickle-00000000.th"
-    hostile.write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
-    with pytest.raises(CheckpointError):
-        EncodecModel.from_pretrained(hostile)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80", b"garbage", b"cos\nsystem\n(S'echo'\ntR.", b"PK\x03\x04", b"\x80\x020."]
+)
+def test_files_that_are_no_checkpoint(tmp_path, content):
+    (tmp_path / "unnamed.th").write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged or no checkpoint"):
+        EncodecModel.from_pretrained(tmp_path / "unnamed.th")
 
 
 def test_pickles_are_not_executed(tmp_path):
