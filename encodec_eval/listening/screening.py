@@ -18,7 +18,7 @@ class Dropped:
 
 
 def screen_bs1534(ratings: pd.DataFrame) -> list[Dropped]:
-    """The rule of ITU-R BS.1534-3, section 4.1.2: hidden reference below 90 on more than 15 % of a listener's items, or
+    """The rule of ITU-R BS.1534-3: hidden reference below 90 on more than 15 % of a listener's items, or
     mid anchor above 90 on more than 15 % of them. Items whose mid anchor more than 25 % of the listeners put above 90
     are left out of the second count."""
     _need(ratings, REFERENCE, MID_ANCHOR)
@@ -33,7 +33,7 @@ def screen_bs1534(ratings: pd.DataFrame) -> list[Dropped]:
 
 
 def screen_paper(ratings: pd.DataFrame) -> list[Dropped]:
-    """The rule of the EnCodec paper (arXiv 2210.13438, section 4.3): reference below 90 in at least 20 % of the cases,
+    """The rule of the EnCodec paper (arXiv 2210.13438): reference below 90 in at least 20 % of the cases,
     or low anchor above 80 in more than half of them."""
     _need(ratings, REFERENCE, LOW_ANCHOR)
     reference, low = _scores(ratings, REFERENCE), _scores(ratings, LOW_ANCHOR)
