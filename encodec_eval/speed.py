@@ -15,25 +15,17 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from codec import DecoderStream, EncodecConfig, EncodecModel, EncoderStream
+from codec import DecoderStream, EncodecModel, EncoderStream
 from codec.streaming import Piece
+from codec.weights import FACEBOOK_CONFIGS
 from encodec_eval.provenance import session, versions
 from encodec_eval.types import EvalError
 
 BANDWIDTH = 6.0
 HOPS = (1, 4, 24)
 ARCHITECTURES = {
-    "24khz": EncodecConfig(),
-    "48khz": EncodecConfig(
-        target_bandwidths=(3.0, 6.0, 12.0, 24.0),
-        sampling_rate=48_000,
-        audio_channels=2,
-        normalize=True,
-        chunk_length_s=1.0,
-        overlap=0.01,
-        norm_type="time_group_norm",
-        use_causal_conv=False,
-    ),
+    "24khz": FACEBOOK_CONFIGS["facebook/encodec_24khz"],
+    "48khz": FACEBOOK_CONFIGS["facebook/encodec_48khz"],
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from codec.config import EncodecConfig
 from codec.training.data import Augmentation
+from codec.weights import FACEBOOK_CONFIGS
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,11 @@ _TINY_TRAINING: dict[str, Any] = {
 
 CONFIGS: dict[str, TrainingConfig] = {
     # Batch, steps, rates and weights of the paper: 64 items of 1 s, 300 epochs of 2,000 steps, on 8 GPUs.
-    "encodec_24khz": TrainingConfig(EncodecConfig(), steps=600_000, discriminator=DiscriminatorConfig()),
+    "encodec_24khz": TrainingConfig(
+        FACEBOOK_CONFIGS["facebook/encodec_24khz"], steps=600_000, discriminator=DiscriminatorConfig()
+    ),
     "encodec_48khz": TrainingConfig(
-        EncodecConfig(
-            target_bandwidths=(3.0, 6.0, 12.0, 24.0),
-            sampling_rate=48_000,
-            audio_channels=2,
-            normalize=True,
-            chunk_length_s=1.0,
-            overlap=0.01,
-            norm_type="time_group_norm",
-            use_causal_conv=False,
-        ),
+        FACEBOOK_CONFIGS["facebook/encodec_48khz"],
         steps=600_000,
         loss_weights={"time": 0.1, "mel": 1.0, "adversarial": 4.0, "feature_matching": 4.0},
         discriminator=DiscriminatorConfig(windows=(4096, 2048, 1024, 512, 256), update_probability=0.5),
