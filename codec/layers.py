@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from codec.config import EncodecConfig
 
 State: TypeAlias = Any  # None, a Tensor, or a nested tuple of these
+ELU_BLOCK = 2**16  # numbers, whose temporaries stay in the processor's cache
+FEW_FRAMES = 12  # for which oneDNN and nn.LSTM would rearrange their weights for longer than they compute
 
 
 class Layer(nn.Module):
@@ -35,7 +37,7 @@ class Conv(Layer):
     """Convolution over time, after an ELU with `elu`, whose padding makes `ceil(T / stride)` frames of T samples.
 
     Causal: all fixed padding is on the left. Otherwise it is split, the larger half on the left. The last, incomplete
-    frame is padded on the right. State: the input samples `[B, *, C]` that frames to come still need.
+    frame is padded on the right. State: the samples `[B, *, C]`, after the ELU, that frames to come still need.
     """
 
     def __init__(
@@ -59,6 +61,11 @@ class Conv(Layer):
         self.padding = self.span - stride
         _init_weights(self.conv, fan_in=in_channels * kernel_size)
 
+    @property
+    def matrix(self) -> Tensor:
+        """The weight `[out, in]` of a 1x1 convolution."""
+        return self.conv.weight[:, :, 0]
+
     def step(self, x: Tensor, state: Tensor | None, last: bool) -> tuple[Tensor, Tensor | None]:
         if not last:
             _require_streamable(self.causal, self.norm)
@@ -70,20 +77,28 @@ class Conv(Layer):
         if not self.causal:
             half = self.padding // 2
             left, right = left - half, right + half
+        if self.elu:
+            x = _elu(x)  # before the padding, which repeats samples or adds zeros, and ELU(0) = 0
         if self.span == 1:
-            return _normalise(self.norm, self._convolve(F.elu(x) if self.elu else x)), None
+            return _normalise(self.norm, self._convolve(x)), None
         x = _pad(x, state, left, right, self.pad_mode)
         frames = max(0, (x.shape[1] - self.span) // self.stride + 1)
         rest = None if last else x[:, frames * self.stride :].clone()
         if frames == 0:
             return x.new_empty(x.shape[0], 0, self.conv.out_channels), rest
-        if self.elu:
-            x = F.elu_(x)
         return _normalise(self.norm, self._convolve(x)), rest
 
     def _convolve(self, x: Tensor) -> Tensor:
         if self.span == 1:
-            return F.linear(x, self.conv.weight[:, :, 0], self.conv.bias)
+            return F.linear(x, self.matrix, self.conv.bias)
+        if self.span == self.conv.kernel_size[0] == 2 * self.stride:
+            # Cut into rows of one stride, a frame is its row times half of the kernel plus the next row times the rest.
+            rows = x[:, : x.shape[1] // self.stride * self.stride].reshape(len(x), -1, self.stride * x.shape[2])
+            own, following = self.conv.weight.transpose(1, 2).reshape(self.conv.out_channels, 2, -1).unbind(dim=1)
+            return _add_product(F.linear(rows[:, :-1], own, self.conv.bias), rows[:, 1:], following.T)
+        if x.shape[1] - self.span < FEW_FRAMES * self.stride:
+            windows = x.unfold(1, self.span, self.stride)[..., :: self.conv.dilation[0]].transpose(2, 3).flatten(2)
+            return F.linear(windows, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
         # One row of a channels_last image is this layout, and the fast path of oneDNN.
         y = F.conv2d(
             x.transpose(1, 2).unsqueeze(2),
@@ -121,14 +136,13 @@ class ConvTranspose(Layer):
         flush = last and (self.trim_right < self.stride or self.norm is not None)
         if x.shape[1] == 0 and (state is None or not flush):
             return x.new_empty(x.shape[0], 0, self.conv.out_channels), None if last else state
-        x = F.elu(x)
+        x = _elu(x)
         if flush:
             x = torch.cat([x, x.new_zeros(x.shape[0], 1, x.shape[2])], dim=1)
         # The weight lies in memory as [in, kernel, out], see _init_weights: each half is a matrix, no copy.
         own, following = self.conv.weight.transpose(1, 2).reshape(x.shape[2], 2, -1).unbind(dim=1)
         blocks = F.linear(x, own.T, cast(Tensor, self.conv.bias).repeat(self.stride))
-        for item, frames in zip(range(len(x)), x, strict=True):
-            blocks[item, 1:].addmm_(frames[:-1].to(blocks.dtype), following.to(blocks.dtype))
+        _add_product(blocks[:, 1:], x[:, :-1], following)
         if state is not None:
             blocks[:, :1] += state
         samples = _normalise(self.norm, blocks.reshape(len(x), -1, self.conv.out_channels))
@@ -147,8 +161,21 @@ class Lstm(Layer):
     def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
         if x.shape[1] == 0:
             return x, state
-        y, state = self.lstm(x.transpose(0, 1), state)
+        run = self._frame_by_frame if x.shape[1] <= FEW_FRAMES else self.lstm
+        y, state = run(x.transpose(0, 1), state)
         return x + y.transpose(0, 1), None if last else state
+
+    def _frame_by_frame(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if state is None:
+            state = (x.new_zeros(self.lstm.num_layers, *x.shape[1:]),) * 2
+        hidden, cell = list(state[0]), list(state[1])
+        outputs = []
+        for frame in x:
+            for n, weights in enumerate(self.lstm.all_weights):
+                hidden[n], cell[n] = torch.lstm_cell(frame, (hidden[n], cell[n]), *weights)
+                frame = hidden[n]
+            outputs.append(frame)
+        return torch.stack(outputs), (torch.stack(hidden), torch.stack(cell))
 
 
 class ResidualBlock(Layer):
@@ -171,10 +198,13 @@ class ResidualBlock(Layer):
         self.shortcut = Conv(config, channels, channels, kernel_size=1) if config.use_conv_shortcut else nn.Identity()
 
     def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
-        _, conv, _, conv_out = cast(list[Layer], self.block)
+        _, conv, _, conv_out = cast(list[Conv], self.block)
         y, state = conv.step(x, state, last)
-        y = conv_out(y)
-        return self.shortcut(x) + y, state
+        shortcut = self.shortcut
+        if not isinstance(shortcut, Conv) or shortcut.norm is not None:
+            return shortcut(x) + conv_out(y), state
+        bias = cast(Tensor, conv_out.conv.bias) + cast(Tensor, shortcut.conv.bias)
+        return _add_product(F.linear(_elu(y), conv_out.matrix, bias), x, shortcut.matrix.T), state
 
 
 def _norm(config: EncodecConfig, channels: int) -> nn.GroupNorm | None:
@@ -194,6 +224,23 @@ def _require_streamable(causal: bool, norm: nn.GroupNorm | None) -> None:
         raise ValueError("a layer that is not causal, or normalises over time, cannot run on a stream")
 
 
+def _add_product(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """`total [B, T, out] += x [B, T, in] @ weight [in, out]`, within the matrix product."""
+    return total.baddbmm_(x.to(total.dtype), weight.to(total.dtype).expand(len(x), -1, -1))
+
+
+def _elu(x: Tensor) -> Tensor:
+    """ELU of `[B, T, C]`."""
+    if x.requires_grad or x.device.type != "cpu" or x.numel() < ELU_BLOCK // 8:
+        return F.elu(x)
+    # F.elu computes expm1, for twice as long as these steps take.
+    y = torch.empty_like(x)
+    steps = max(1, ELU_BLOCK // (x.shape[0] * x.shape[2]))
+    for source, target in zip(x.split(steps, dim=1), y.split(steps, dim=1), strict=True):
+        torch.maximum(source, source.clamp(max=0).mul_(math.log2(math.e)).exp2_().sub_(1), out=target)
+    return y
+
+
 def _pad(x: Tensor, state: Tensor | None, left: int, right: int, mode: str) -> Tensor:
     """A copy of `x [B, T, C]` after `state`, padded in time, in one pass over the clip.
 
@@ -205,10 +252,13 @@ def _pad(x: Tensor, state: Tensor | None, left: int, right: int, mode: str) -> T
         x = F.pad(x, (0, 0, 0, surplus)).transpose(1, 2)
         padded = F.pad(x, (left, right), mode).transpose(1, 2)
         return padded[:, : padded.shape[1] - surplus].contiguous()
+    pieces = [x] if state is None else [state, x]
     # Padding looks no further than its own width into the clip.
-    head = F.pad(x[:, : left + 1].transpose(1, 2), (left, 0), mode).transpose(1, 2)[:, :left]
-    tail = F.pad(x[:, -right - 1 :].transpose(1, 2), (0, right), mode).transpose(1, 2)[:, right + 1 :]
-    return torch.cat([head if state is None else state, x, tail], dim=1)
+    if left:
+        pieces.insert(0, F.pad(x[:, : left + 1].transpose(1, 2), (left, 0), mode).transpose(1, 2)[:, :left])
+    if right:
+        pieces.append(F.pad(x[:, -right - 1 :].transpose(1, 2), (0, right), mode).transpose(1, 2)[:, right + 1 :])
+    return torch.cat(pieces, dim=1)
 
 
 @torch.no_grad()

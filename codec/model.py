@@ -153,11 +153,13 @@ class EncodecModel(nn.Module):
         codes = torch.zeros(len(spans), batch, codebooks, frames[0], dtype=torch.int64, device=input_values.device)
         scales = input_values.new_zeros(len(spans), batch, 1) if self.config.normalize else None
         for length, items in _groups(lengths).items():
-            for n, (start, stop) in enumerate(self._segments(length)):
-                segment_codes, scale = self.encode_segment(input_values[items, :, start:stop], codebooks)
-                codes[n, items, :, : segment_codes.shape[-1]] = segment_codes
+            own = self._segments(length)
+            for run in _runs([stop - start for start, stop in own]):
+                wav = torch.cat([input_values[items, :, start:stop] for start, stop in own[run]])
+                run_codes, scale = self.encode_segment(wav, codebooks)
+                codes[run, items, :, : run_codes.shape[-1]] = run_codes.unflatten(0, (-1, len(items)))
                 if scales is not None and scale is not None:
-                    scales[n, items] = scale
+                    scales[run, items] = scale.unflatten(0, (-1, len(items)))
         output = EncodecEncoderOutput(
             codes, list(scales) if scales is not None else [None] * len(spans), frames[0] - frames[-1]
         )
@@ -217,9 +219,12 @@ class EncodecModel(nn.Module):
             counts = [self._frames(stop - start) for start, stop in self._segments(length)][:segments]
             if padding_mask is None:
                 counts = [frames] * (segments - 1) + [frames - last_frame_pad_length]
-            pieces = []
-            for codes, scale, count in zip(audio_codes[:, items], audio_scales, counts, strict=False):
-                pieces.append(self.decode_segment(codes[..., :count], None if scale is None else scale[items]))
+            pieces: list[Tensor] = []
+            for run in _runs(counts):
+                codes = audio_codes[run][:, items, :, : counts[run.start]].flatten(0, 1)
+                scales = [scale[items] for scale in audio_scales[run] if scale is not None]
+                run_audio = self.decode_segment(codes, torch.cat(scales) if scales else None)
+                pieces += run_audio.unflatten(0, (-1, len(items)))
             audio[items, :, :length] = overlap_add(pieces, stride)[..., :length].to(audio.dtype)
         return EncodecDecoderOutput(audio) if self._wants_dict(return_dict) else (audio,)
 
@@ -313,6 +318,17 @@ def _groups(lengths: list[int]) -> dict[int, list[int]]:
     for item, length in enumerate(lengths):
         groups.setdefault(length, []).append(item)
     return groups
+
+
+def _runs(sizes: list[int], most: int = 16) -> list[slice]:
+    """Neighbours of equal size, at most `most` at a time: one pass over many segments reads the LSTM's weights once."""
+    runs: list[slice] = []
+    for n, size in enumerate(sizes):
+        if runs and size == sizes[n - 1] and n - runs[-1].start < most:
+            runs[-1] = slice(runs[-1].start, n + 1)
+        else:
+            runs.append(slice(n, n + 1))
+    return runs
 
 
 def _mask_lengths(padding_mask: Tensor, batch: int) -> list[int]:

@@ -19,7 +19,7 @@ class Stack(Layer):
     """Layers one after the other. State: a tuple of theirs."""
 
     layers: nn.ModuleList
-    block_frames = 64
+    block_frames = 128
 
     def __init__(self, config: EncodecConfig, layers: list[nn.Module], steps_per_frame: int) -> None:
         super().__init__()
