@@ -1,13 +1,15 @@
 """Train the language model of a codec on the codes of a folder of audio: `python -m codec.training.language_model`.
 
-Codes are extracted once to the work folder; training resumes from its last state there. Its length is CPU time, so
-that a paused or shared machine gives the same schedule.
+Codes are extracted once to the work folder, and training resumes from its last state there; both are kept by the
+codec's checksum, so another codec starts anew. The learning rate falls to 0 at `--hours` of training.
 """
 
 import argparse
+import hashlib
 import logging
 import math
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,48 +21,60 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import codec
+from codec.errors import CodecError
 from codec.language_model import LanguageModel, LanguageModelConfig
+from codec.training.data import EXTENSIONS
+from codec.training.optimizer import Muon
 
 logger = logging.getLogger(__name__)
 
 SIZES = LanguageModelConfig(dim=128, feed_forward=512)
-AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".opus")
-PIECE_S = 20  # each piece of audio gets a gain of its own
+PIECE_S = 20  # of audio; each piece gets a gain of its own
 GAINS_DB = (-15.0, 0.0)
-FRAMES, BATCH, HEADS = 300, 6, 8
-LEARNING_RATE, WARM_UP = 1.5e-3, 200
+FRAMES, BATCH, HEADS = 300, 3, 8
+MATRIX_RATE, RATE, WARM_UP = 0.03, 6e-3, 0.05  # of the layers by Muon, of all else by Adam; share of the time
 DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
+HELD_OUT = 8  # pieces
+SAVE_EVERY = 200  # steps
 
 
-def extract(model: codec.EncodecModel, files: Sequence[Path], folder: Path, gains: int = 2) -> None:
-    """Write the codes `[K, F]` (uint16) of every file, `gains` times with random gains, skipping what is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rate = model.config.sampling_rate
-    for file in files:
-        wav: Tensor | None = None
-        for gain in range(gains):
-            target = folder / f"{file.stem}.{gain}.npy"
-            if target.exists() or codec.audio.info(file).duration_s < 1:
+def extract(model: codec.EncodecModel, folders: Sequence[Path], target: Path, audio_hours: float) -> list[Path]:
+    """Write the codes `[K, F]` (uint16) of a random `audio_hours` of the folders' audio, skipping what is there.
+
+    Returns a file for each piece of at most `PIECE_S` seconds. Raises `AudioError` for audio that cannot be read.
+    """
+    files = sorted(file for folder in folders for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS)
+    infos = {file: codec.audio.info(file) for file in files}
+    hours = sum(info.duration_s for info in infos.values()) / 3600
+    target.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for file, info in infos.items():
+        digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
+        for start in range(0, info.frames, PIECE_S * info.sample_rate):
+            path = target / f"{file.stem}-{digest}-{start // info.sample_rate}.npy"
+            rng = random.Random(path.name)
+            gain = 10 ** (rng.uniform(*GAINS_DB) / 20)
+            left_s = (info.frames - start) / info.sample_rate
+            if rng.random() * hours >= audio_hours or left_s * model.config.frame_rate <= FRAMES:
                 continue
-            if wav is None:
-                wav, file_rate = codec.audio.load(file)
-                wav = codec.audio.resample(codec.audio.to_channels(wav, model.config.audio_channels), file_rate, rate)
-            codes = _codes(model, wav, random.Random(target.name))
-            partial = target.with_suffix(".part")
-            with partial.open("wb") as stream:
-                np.save(stream, codes)
-            partial.rename(target)
-            logger.info("%s: %d frames", target.name, codes.shape[1])
+            if not path.exists():
+                _write_codes(model, file, start, gain, path)
+            paths.append(path)
+    return paths
 
 
 @torch.no_grad()
-def _codes(model: codec.EncodecModel, wav: Tensor, rng: random.Random) -> np.ndarray:
-    pieces = []
-    for piece in torch.split(wav, PIECE_S * model.config.sampling_rate, dim=-1):
-        gain = 10 ** (rng.uniform(*GAINS_DB) / 20)
-        encoded = model.encode(gain * piece[None], bandwidth=max(model.config.target_bandwidths))
-        pieces += [codes[0].numpy().astype(np.uint16) for codes in encoded[0]]
-    return np.concatenate(pieces, axis=1)
+def _write_codes(model: codec.EncodecModel, file: Path, start: int, gain: float, path: Path) -> None:
+    config = model.config
+    wav, rate = codec.audio.load(file, start, PIECE_S * codec.audio.info(file).sample_rate)
+    wav = codec.audio.resample(codec.audio.to_channels(wav, config.audio_channels), rate, config.sampling_rate)
+    encoded = model.encode(gain * wav[None], bandwidth=max(config.target_bandwidths))
+    codes = torch.cat([segment[0] for segment in encoded.audio_codes], dim=-1)
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as stream:
+        np.save(stream, codes.numpy().astype(np.uint16))
+    partial.rename(path)
+    logger.info("%s: %d frames", path.name, codes.shape[-1])
 
 
 def new_model(codes: Sequence[np.ndarray], sizes: LanguageModelConfig, name: str, codec_sha256: str) -> LanguageModel:
@@ -76,96 +90,148 @@ def new_model(codes: Sequence[np.ndarray], sizes: LanguageModelConfig, name: str
     return lm
 
 
+def start_from(lm: LanguageModel, trained: LanguageModel, held_out: Sequence[Tensor]) -> None:
+    """Copy all weights of `trained`, or its layers only if its codes are others: if it predicts worse than `lm`.
+
+    Raises `CheckpointError` for a model of other sizes.
+    """
+    if trained.config != lm.config:
+        raise codec.CheckpointError(f"{trained.name} has sizes {trained.config}; {lm.name} is to have {lm.config}")
+    if bits(trained, held_out)[-1] < bits(lm, held_out)[-1]:
+        lm.load_state_dict(trained.state_dict())
+    else:
+        logger.info("%s models other codes: only its layers are used", trained.name)
+        lm.transformer.load_state_dict(trained.transformer.state_dict())
+
+
 def loss_of(lm: LanguageModel, batch: Tensor, depth: int, heads: Sequence[int], offset: int) -> Tensor:
-    """Mean cost in nats of the codebooks `heads` of `batch [B, 32, F]` when `depth` codebooks are known."""
+    """Mean cost in nats of the codebooks `heads` of `batch [B, K, F]` when `depth` codebooks are known."""
     x = lm.hidden(batch[:, :depth], offset)
     costs = [F.cross_entropy(lm.head(k)(x).flatten(0, 1), batch[:, k].flatten()) for k in heads]
     return torch.stack(costs).mean()
 
 
+def bits(lm: LanguageModel, pieces: Sequence[Tensor]) -> list[float]:
+    """Mean bits a code of `pieces [K, F]`, for each of `DEPTHS` codebooks that the model has."""
+    depths = [depth for depth in DEPTHS if depth <= lm.config.codebooks]
+    return [torch.stack([lm.bits(piece[None, :depth]).mean() for piece in pieces]).mean().item() for depth in depths]
+
+
 def _batch(codes: Sequence[np.ndarray], rng: random.Random) -> Tensor:
     chosen = rng.choices(codes, weights=[c.shape[1] for c in codes], k=BATCH)
-    starts = [rng.randrange(c.shape[1] - FRAMES) for c in chosen]
+    starts = [rng.randrange(c.shape[1] - FRAMES + 1) for c in chosen]
     crops = [c[:, s : s + FRAMES].astype(np.int64) for c, s in zip(chosen, starts, strict=True)]
     return torch.from_numpy(np.stack(crops))
 
 
-def train(
-    lm: LanguageModel, codes: Sequence[np.ndarray], held_out: Tensor, cpu_minutes: float, state_path: Path
-) -> None:
-    """Train in place for `cpu_minutes`, saving the state every 100 steps and resuming from it."""
-    optimizer = torch.optim.AdamW(lm.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    step, spent = 0, 0.0
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        lm.load_state_dict(state["lm"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, spent = state["step"], state["spent"]
-    start = time.process_time() - spent
-    lm.train()
-    while (progress := (time.process_time() - start) / (60 * cpu_minutes)) < 1:
-        rng = random.Random(step)
-        rate = min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * rate
-        depth = rng.choices(DEPTHS, DEPTH_SHARES)[0]
+class Trainer:
+    """Trains `lm` in place. Its state is saved every `SAVE_EVERY` steps to `state_path` and resumed from there."""
+
+    def __init__(self, lm: LanguageModel, state_path: Path) -> None:
+        self.lm, self.state_path, self.step, self.spent_s = lm, state_path, 0, 0.0
+        matrices = [p for layer in lm.layers() for p in layer.parameters() if p.ndim == 2]
+        known = {id(p) for p in matrices}
+        others = [p for p in lm.parameters() if id(p) not in known]
+        adam = torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE), (adam, RATE)]
+        if state_path.exists():
+            state = torch.load(state_path, weights_only=True)
+            lm.load_state_dict(state["lm"])
+            for (optimizer, _), saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            self.step, self.spent_s = state["step"], state["spent_s"]
+            logger.info("resumed at step %d", self.step)
+
+    def run(self, codes: Sequence[np.ndarray], held_out: Sequence[Tensor], hours: float) -> None:
+        """Train until `hours` of clock time, earlier runs included, are spent."""
+        start = time.monotonic() - self.spent_s
+        while (progress := (time.monotonic() - start) / 3600 / hours) < 1:
+            self._step(codes, progress)
+            if self.step % SAVE_EVERY == 0:
+                self.spent_s = time.monotonic() - start
+                self._save()
+                logger.info("step %d, %.1f %%: %s", self.step, 100 * progress, _report(self.lm, held_out))
+        self.spent_s = time.monotonic() - start
+        self._save()
+        logger.info("done after %d steps: %s", self.step, _report(self.lm, held_out))
+
+    def _step(self, codes: Sequence[np.ndarray], progress: float) -> None:
+        rng = random.Random(self.step)
+        for optimizer, rate in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min(1.0, progress / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
+        depth = min(rng.choices(DEPTHS, DEPTH_SHARES)[0], self.lm.config.codebooks)
         heads = rng.sample(range(depth), min(HEADS, depth))
         offset = 0 if rng.random() < 0.4 else int(2 ** rng.uniform(0, 14))
-        loss = loss_of(lm, _batch(codes, rng), depth, heads, offset)
-        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(self.lm, _batch(codes, rng), depth, heads, offset)
+        self.lm.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(lm.parameters(), 1.0)
-        optimizer.step()
-        step += 1
-        if step % 100 == 0:
-            logger.info("step %d, %.1f %%: bits per code %s", step, 100 * progress, _report(lm, held_out))
-            partial = state_path.with_suffix(".part")
-            spent = time.process_time() - start
-            torch.save(
-                {"lm": lm.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "spent": spent}, partial
-            )
-            partial.rename(state_path)
-    lm.eval()
-    logger.info("done after %d steps: bits per code %s", step, _report(lm, held_out))
+        torch.nn.utils.clip_grad_norm_(self.lm.parameters(), 1.0)
+        for optimizer, _ in self.optimizers:
+            optimizer.step()
+        self.step += 1
+
+    def _save(self) -> None:
+        partial = self.state_path.with_suffix(".part")
+        state = {"lm": self.lm.state_dict(), "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers]}
+        torch.save(state | {"step": self.step, "spent_s": self.spent_s}, partial)
+        partial.rename(self.state_path)
 
 
-def _report(lm: LanguageModel, held_out: Tensor) -> str:
-    lm.eval()
-    rates = [lm.bits(held_out[:, :depth]).mean().item() for depth in DEPTHS]
-    lm.train()
-    return ", ".join(f"{rate:.3f} (K={depth})" for depth, rate in zip(DEPTHS, rates, strict=True))
+def _report(lm: LanguageModel, held_out: Sequence[Tensor]) -> str:
+    rates = zip(bits(lm, held_out), DEPTHS, strict=False)
+    return "bits per code " + ", ".join(f"{rate:.3f} (K={depth})" for rate, depth in rates)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m codec.training.language_model", description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, nargs="+", help="folders of audio")
     parser.add_argument("--model", default="encodec_24khz_tiny", help="codec whose codes are modelled")
     parser.add_argument("--work", type=Path, required=True, help="folder for codes and training state")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="file to write, for example NAME/language_model.safetensors"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="file to write: language_model.safetensors")
     parser.add_argument("--name", default="tiny-lm", help="name that files coded with it carry")
-    parser.add_argument("--cpu-minutes", type=float, default=90.0)
+    parser.add_argument("--init", type=Path, help="begin from this language model of the same sizes")
+    parser.add_argument("--hours", type=float, default=1.5, help="of training, codes not included (default 1.5)")
+    parser.add_argument("--audio-hours", type=float, default=math.inf, help="of the audio to use, chosen at random")
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    model = codec.load_model(arguments.model)
-    files = sorted(f for folder in arguments.data for f in folder.rglob("*") if f.suffix.lower() in AUDIO)
-    extract(model, files, arguments.work / "codes")
-    paths = sorted((arguments.work / "codes").glob("*.npy"))
-    codes = [c for c in map(np.load, paths) if c.shape[1] > FRAMES]
-    if len(codes) < 2:
-        parser.error(f"{len(codes)} files of more than {FRAMES / model.config.frame_rate:g} s found; 2 are needed")
-    *training, last = codes
-    held_out = torch.from_numpy(last[:, :3000].astype(np.int64))[None]
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    model = codec.load_model(options.model)
+    work = options.work / model.checkpoint_sha256[:8]
+    paths = extract(model, options.data, work / "codes", options.audio_hours)
+    random.Random(0).shuffle(paths)
+    codes = [np.load(path) for path in paths]
+    if len(codes) <= HELD_OUT:
+        least_s = FRAMES / model.config.frame_rate
+        raise codec.AudioError(f"{len(codes)} pieces of audio above {least_s:g} s found; {HELD_OUT + 1} are needed")
+    held_out = [torch.from_numpy(c[:, :FRAMES].astype(np.int64)) for c in codes[:HELD_OUT]]
     sizes = replace(SIZES, codebooks=model.config.num_quantizers, codebook_size=model.config.codebook_size)
-    lm = new_model(training, sizes, arguments.name, model.checkpoint_sha256)
-    train(lm, training, held_out, arguments.cpu_minutes, arguments.work / "state.pt")
-    lm.save(arguments.out)
-    logger.info("%s: sha256 %s", arguments.out, LanguageModel.load(arguments.out).sha256)
+    lm = new_model(codes[HELD_OUT:], sizes, options.name, model.checkpoint_sha256)
+    if options.init is not None:
+        start_from(lm, LanguageModel.load(options.init), held_out)
+    logger.info("%d pieces; start: %s", len(codes), _report(lm, held_out))
+    Trainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.hours)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    lm.save(options.out)
+    saved = LanguageModel.load(options.out)
+    logger.info("%s: sha256 %s, %s", options.out, saved.sha256, _report(saved, held_out))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 2 for input that cannot be used."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    try:
+        _run(options)
+    except (CodecError, OSError) as error:
+        print(f"codec.training.language_model: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
