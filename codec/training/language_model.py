@@ -1,7 +1,7 @@
 """Train the language model of a codec on the codes of a folder of audio: `python -m codec.training.language_model`.
 
-Codes are extracted once to the work folder, and training resumes from its last state there; both are kept by the
-codec's checksum, so another codec starts anew. The learning rate falls to 0 at `--hours` of training.
+Codes are extracted once to the work folder, and training resumes from its last state there; both are kept by what
+makes the codes, so another encoder starts anew. The learning rate falls to 0 at `--hours` of training.
 """
 
 import argparse
@@ -61,6 +61,15 @@ def extract(model: codec.EncodecModel, folders: Sequence[Path], target: Path, au
                 _write_codes(model, file, start, gain, path)
             paths.append(path)
     return paths
+
+
+def fingerprint(model: codec.EncodecModel) -> str:
+    """Names what makes a model's codes: encoder and codebooks, rounded to float16 as bundled models are."""
+    digest = hashlib.sha256()
+    for part in (model.encoder, model.quantizer):
+        for key, value in part.state_dict().items():
+            digest.update(key.encode() + value.cpu().half().numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 @torch.no_grad()
@@ -199,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     model = codec.load_model(options.model)
-    work = options.work / model.checkpoint_sha256[:8]
+    work = options.work / fingerprint(model)
     paths = extract(model, options.data, work / "codes", options.audio_hours)
     random.Random(0).shuffle(paths)
     codes = [np.load(path) for path in paths]
