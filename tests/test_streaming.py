@@ -2,12 +2,17 @@
 
 import copy
 import io
+from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
-from codec import DecoderStream, EncodecConfig, EncodecModel, EncoderStream
+import encodec_eval
+from codec import DecoderStream, EncodecConfig, EncodecModel, EncoderStream, load_model
+from codec.audio import load, resample
 
+SPEECH = Path(encodec_eval.__file__).parent / "data" / "librispeech-mini"
 HOP = 320
 WARM_UP = 7 * HOP
 CAUSAL = {"num_filters": 4, "hidden_size": 16}
@@ -297,3 +302,26 @@ def test_autocast_runs_and_changes_few_of_the_first_codes():
     expected = model.decode(exact, [None]).audio_values
     assert audio.dtype == expected.dtype
     assert float((audio - expected).norm() / expected.norm()) < 0.1
+
+
+@pytest.mark.slow
+def test_ten_minutes_have_no_seams(tmp_path):
+    """Pieces of a second against transformers, which codes the whole clip at once."""
+    model = load_model("encodec_24khz_tiny")
+    model.save_pretrained(tmp_path)
+    reference = transformers.EncodecModel.from_pretrained(tmp_path).eval()
+    speech = torch.cat([load(path)[0] for path in sorted(SPEECH.rglob("*.flac"))], dim=1)
+    x = resample(speech, 16_000, 24_000).repeat(1, 3)[None, :, : 600 * 24_000 + 123]
+    assert x.shape[2] == 600 * 24_000 + 123
+    with torch.inference_mode():
+        expected = reference.encode(x, bandwidth=1.5)
+        pieces = encode_stream(EncoderStream(model, 1.5), x, [24_011])
+        codes = torch.cat([piece.codes for piece in pieces], dim=2)
+        assert codes.shape == expected.audio_codes[0].shape
+        assert (codes == expected.audio_codes[0]).float().mean() >= 0.995
+        whole = reference.decode(expected.audio_codes, expected.audio_scales)[0]
+        decoder = DecoderStream(model)
+        audio_pieces = [decoder.push(part) for part in expected.audio_codes[0].split(75, dim=2)]
+        streamed = torch.cat([*audio_pieces, decoder.flush()], dim=2)
+    assert streamed.shape == whole.shape
+    assert float((streamed - whole).abs().max()) < 1e-4
