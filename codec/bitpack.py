@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from codec.errors import EcdcError
 
 MAX_BITS = 16
+_POWERS = 2 ** np.arange(MAX_BITS, dtype=np.float32)
 
 
 def packed_size(count: int, bits: int) -> int:
@@ -36,9 +37,8 @@ def unpack(data: bytes, count: int, bits: int) -> NDArray[np.int64]:
     if count < 0 or size > len(data):
         raise EcdcError(f"{count} values of {bits} bits take {size} bytes; only {len(data)} are there")
     spread = np.unpackbits(np.frombuffer(data, np.uint8, size), count=count * bits, bitorder="little")
-    return np.packbits(spread.reshape(count, bits), axis=1, bitorder="little").astype(np.int64) @ (
-        1 << 8 * np.arange(-(-bits // 8))
-    )
+    # float32 is exact below 2^24, and its product the fastest way to sum the bits.
+    return (spread.reshape(count, bits).astype(np.float32) @ _POWERS[:bits]).astype(np.int64)
 
 
 def _check_bits(bits: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import IO
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,7 +28,6 @@ def portable(lm: LanguageModel, codebooks: int) -> PortableLanguageModel:
     return PortableLanguageModel(lm, codebooks)
 
 
-@torch.no_grad()
 def encode(lm: LanguageModel, codes: Tensor) -> bytes:
     """Codes `[K, F]` -> bytes that `decode` reads on any machine. Nothing is coded across calls."""
     model = portable(lm, codes.shape[0])
@@ -35,19 +35,21 @@ def encode(lm: LanguageModel, codes: Tensor) -> bytes:
     coder = RangeEncoder(file)
     state = model.start(1, codes.shape[1])
     frames_at_once = max(1, SHARES_AT_ONCE // (model.config.codebook_size * model.codebooks))
-    previous = F.pad(codes + 1, (1, 0))[:, :-1]
-    for chunk, targets in zip(torch.split(previous, CHUNK, dim=1), torch.split(codes, CHUNK, dim=1), strict=True):
-        features = model.advance(chunk[None], state)[0]
-        for part, symbols in zip(*(torch.split(x, frames_at_once) for x in (features, targets.t())), strict=True):
-            ends = F.pad(model.cumulative(part), (1, 0))
-            shares = ends.gather(-1, torch.stack([symbols, symbols + 1], dim=-1))
-            for start, end in shares.long().view(-1, 2).tolist():
-                coder.push(start, end)
+    symbols = codes.numpy()
+    previous = np.pad(symbols + 1, ((0, 0), (1, 0)))[:, :-1]
+    for start in range(0, codes.shape[1], CHUNK):
+        features = model.advance(previous[None, :, start : start + CHUNK], state)[0]
+        for first in range(0, len(features), frames_at_once):
+            part = features[first : first + frames_at_once]
+            chosen = symbols.T[start + first : start + first + len(part), :, None]
+            ends = np.pad(model.cumulative(part), ((0, 0), (0, 0), (1, 0)))
+            shares = np.take_along_axis(ends, np.concatenate([chosen, chosen + 1], axis=-1), axis=-1)
+            for low, high in shares.astype(np.int64).reshape(-1, 2).tolist():
+                coder.push(low, high)
     coder.finish()
     return file.getvalue()
 
 
-@torch.no_grad()
 def decode(lm: LanguageModel, bodies: Sequence[bytes], codebooks: int, frames: int) -> list[Tensor | EcdcError]:
     """Bytes of `encode`, several of equal length at once -> codes `[K, F]` of each, or what is wrong with it."""
     model = portable(lm, codebooks)
@@ -55,19 +57,18 @@ def decode(lm: LanguageModel, bodies: Sequence[bytes], codebooks: int, frames: i
     files = [io.BytesIO(body) for body in bodies]
     decoders = [RangeDecoder(file) for file in files]
     state = model.start(len(bodies), frames)
-    previous = torch.zeros(len(bodies), codebooks, 1, dtype=torch.int64)
+    previous = np.zeros((len(bodies), codebooks, 1), np.int64)
     for frame in range(frames):
-        tables = model.cumulative(model.advance(previous, state)[:, 0]).long().numpy()
+        tables = model.cumulative(model.advance(previous, state)[:, 0]).astype(np.int64)
         for item, (decoder, result) in enumerate(zip(decoders, results, strict=True)):
             if isinstance(result, EcdcError):
                 continue
             try:
-                symbols = torch.tensor([decoder.pull(table) for table in tables[item]])
+                previous[item, :, 0] = [1 + decoder.pull(table) for table in tables[item]]
             except EcdcError as error:
                 results[item] = error
                 continue
-            result[:, frame] = symbols
-            previous[item, :, 0] = symbols + 1
+            result[:, frame] = torch.from_numpy(previous[item, :, 0] - 1)
     for item, (decoder, file) in enumerate(zip(decoders, files, strict=True)):
         try:
             decoder.finish()

@@ -8,6 +8,9 @@ Why that holds. All values are integers in float64 (fixed point: activations in 
    rounding to the nearest integer. No library exp, erf, cos: those are tables of integers, no entry of which is closer
    to a rounding boundary than any library's error (a test measures that distance).
 So the encoder may run over a whole clip at once and the decoder frame by frame on other hardware.
+
+The rest is NumPy's, torch does the products: a step is some 400 operations on small arrays, each of which costs torch
+several times the microsecond that it costs NumPy.
 """
 
 import math
@@ -17,12 +20,14 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codec.errors import CheckpointError
 from codec.language_model import LanguageModel, Layer
 from codec.range_coder import TOTAL
+
+Array = NDArray[np.float64]
 
 UNIT = 1 << 12  # of activations
 WEIGHT_UNIT = 1 << 16
@@ -37,39 +42,44 @@ CHUNK = 256  # frames evaluated at once: bounds memory, changes no value
 
 
 @lru_cache
-def exp_table() -> Tensor:
+def exp_table() -> Array:
     """`round(EXP_ONE * exp(-i / EXP_STEPS))`, down to its first zeros."""
-    steps = np.arange(16 * EXP_STEPS)
-    return torch.from_numpy(np.rint(EXP_ONE * np.exp(-steps / EXP_STEPS)))
+    return np.rint(EXP_ONE * np.exp(-np.arange(16 * EXP_STEPS) / EXP_STEPS))
 
 
 @lru_cache
-def gelu_table() -> Tensor:
-    """GELU of `(i - 8 * UNIT) / UNIT` in units; below -8 it rounds to 0 and from 8 on to its argument."""
-    values = [x * 0.5 * math.erfc(-x / UNIT / math.sqrt(2)) for x in range(-8 * UNIT, 8 * UNIT)]
-    return torch.from_numpy(np.rint(values))
+def gelu_table() -> Array:
+    """GELU of `(i - LIMIT) / UNIT` in units; below -8 it rounds to 0 and from 8 on to its argument."""
+    limit, ends = int(LIMIT), 8 * UNIT
+    values = [x * 0.5 * math.erfc(-x / UNIT / math.sqrt(2)) for x in range(-ends, ends)]
+    return np.concatenate([np.zeros(limit - ends), np.rint(values), np.arange(ends, limit + 1)])
 
 
 @lru_cache
-def cosine_table() -> Tensor:
-    return torch.from_numpy(np.rint(UNIT * np.cos(2 * np.pi * np.arange(TURN) / TURN)))
+def cosine_table() -> Array:
+    return np.rint(UNIT * np.cos(2 * np.pi * np.arange(TURN) / TURN))
 
 
-def _turns_per_frame(half: int, max_period: float) -> Tensor:
+def _turns_per_frame(half: int, max_period: float) -> NDArray[np.int64]:
     """Frequencies of the position embedding in 2^-PHASE_BITS turns a frame: decimal, as its exp and ln are exact."""
     with localcontext(Context(prec=50)):
         two_pi = 2 * Decimal("3.14159265358979323846264338327950288419716939937511")
         step = Decimal(max_period).ln() / max(half - 1, 1)
         turns = [(1 << PHASE_BITS) * (-i * step).exp() / two_pi for i in range(half)]
-        return torch.tensor([int(value.to_integral_value()) for value in turns])
+        return np.array([int(value.to_integral_value()) for value in turns])
 
 
 def _fixed(x: Tensor, unit: int) -> Tensor:
     return (x.detach().cpu().double() * unit).round()
 
 
+def _product(a: Array, b: Array) -> Array:
+    product: Array = torch.matmul(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+    return product
+
+
 class _Linear:
-    """Exact product with integer weights; the result is in units again and clamped."""
+    """Exact product with integer weights `[out, in]`; the result is in units again and clamped."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.bias = _fixed(weight, WEIGHT_UNIT), _fixed(bias, WEIGHT_UNIT * UNIT)
@@ -78,38 +88,50 @@ class _Linear:
             raise CheckpointError(
                 "language model has weights too large for exact coding: a row's sum must be below 2^19"
             )
+        if weight.shape[0] >= weight.shape[1]:
+            self.weight = self.weight.t().contiguous().t()  # the faster layout for one row
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return _bounded(F.linear(x, self.weight, self.bias).div_(WEIGHT_UNIT).round_())
+    def __call__(self, x: Array) -> Array:
+        rows = torch.from_numpy(x.reshape(-1, x.shape[-1]))
+        product: Array = torch.addmm(self.bias, rows, self.weight.t()).numpy()
+        product *= 1 / WEIGHT_UNIT
+        return _bounded(np.rint(product, out=product)).reshape(*x.shape[:-1], -1)
 
 
 class _Norm:
     """Layer norm over the last dimension."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
-        self.weight, self.bias = norm.weight.detach().double() * UNIT, norm.bias.detach().double() * UNIT
+        self.weight: Array = norm.weight.detach().double().numpy() * UNIT
+        self.bias: Array = norm.bias.detach().double().numpy() * UNIT
         self.epsilon = norm.eps * UNIT * UNIT
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Array) -> Array:
         size = x.shape[-1]
-        x = x - x.sum(-1, keepdim=True).div_(size).round_()
-        variance = (x * x).sum(-1, keepdim=True).div_(size).add_(self.epsilon)
-        return _bounded(x.div_(variance.sqrt_()).mul_(self.weight).add_(self.bias).round_())
+        mean = np.add.reduce(x, -1, keepdims=True)
+        mean /= size
+        x = x - np.rint(mean, out=mean)
+        variance = np.add.reduce(x * x, -1, keepdims=True)
+        variance /= size
+        variance += self.epsilon
+        x /= np.sqrt(variance, out=variance)
+        x *= self.weight
+        x += self.bias
+        return _bounded(np.rint(x, out=x))
 
 
-def _bounded(x: Tensor) -> Tensor:
-    return x.clamp_(-LIMIT, LIMIT)
+def _bounded(x: Array) -> Array:
+    return np.minimum(np.maximum(x, -LIMIT, out=x), LIMIT, out=x)
 
 
-def _gelu(x: Tensor) -> Tensor:
-    index = (x + 8 * UNIT).clamp_(0, 16 * UNIT - 1).long()
-    return torch.where(x < 8 * UNIT, gelu_table()[index], x)
+def _gelu(x: Array) -> Array:
+    return gelu_table()[(x + LIMIT).astype(np.intp)]
 
 
-def _exp(steps: Tensor) -> Tensor:
-    """`EXP_ONE * exp(-steps / EXP_STEPS)` for integers `steps >= 0`."""
+def _exp(steps: Array) -> Array:
+    """`EXP_ONE * exp(-steps / EXP_STEPS)` for integers `steps >= 0`, which it overwrites."""
     table = exp_table()
-    return table[steps.clamp_(max=len(table) - 1).long()]
+    return table[np.minimum(steps, len(table) - 1, out=steps).astype(np.intp)]
 
 
 class _Layer:
@@ -123,17 +145,21 @@ class _Layer:
         self.norm1, self.norm2 = _Norm(layer.norm1), _Norm(layer.norm2)
         self.sharpness = EXP_STEPS / (UNIT * UNIT * math.sqrt(attention.head_dim))
 
-    def split(self, x: Tensor) -> Tensor:
+    def split(self, x: Array) -> Array:
         """`[B, n, D]` -> query, key, value `[3, B, H, n, D / H]`."""
-        return torch.unflatten(self.project(x), -1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.project(x).reshape(*x.shape[:2], 3, self.heads, -1).transpose(2, 0, 3, 1, 4)
 
-    def finish(self, x: Tensor, query: Tensor, keys: Tensor, values: Tensor, hidden: Tensor | None) -> Tensor:
-        scores = (query @ keys.transpose(-1, -2)).mul_(self.sharpness).round_()
+    def finish(self, x: Array, query: Array, keys: Array, values: Array, hidden: NDArray[np.bool_] | None) -> Array:
+        scores = _product(query, keys.swapaxes(-1, -2))
+        scores *= self.sharpness
+        np.rint(scores, out=scores)
         if hidden is not None:
-            scores.masked_fill_(hidden, -EXACT)
-        weights = _exp(scores.amax(-1, keepdim=True) - scores)
-        mixed = (weights @ values).div_(weights.sum(-1, keepdim=True)).round_()
-        x = self.norm1(x + self.out(mixed.transpose(1, 2).flatten(2)))
+            scores[..., hidden] = -EXACT
+        weights = _exp(np.subtract(np.maximum.reduce(scores, -1, keepdims=True), scores, out=scores))
+        mixed = _product(weights, values)
+        mixed /= np.add.reduce(weights, -1, keepdims=True)
+        np.rint(mixed, out=mixed)
+        x = self.norm1(x + self.out(mixed.swapaxes(1, 2).reshape(x.shape)))
         return self.norm2(x + self.down(_gelu(self.up(x))))
 
 
@@ -141,7 +167,7 @@ class _Layer:
 class State:
     """What `advance` carries on: keys and values `[layers, 2, B, H, capacity, D / H]`, rows in use, frames seen."""
 
-    cache: Tensor
+    cache: Array
     used: int
     position: int
 
@@ -163,7 +189,7 @@ class PortableLanguageModel:
         embeddings = torch.stack([_fixed(lm.embedding(k).weight, UNIT) for k in used])
         if embeddings.abs().max() > LIMIT:
             raise CheckpointError(f"language model {lm.name} has embeddings beyond 64, too large for exact coding")
-        self._embeddings = embeddings.float()
+        self._embeddings = embeddings.float().numpy()
         self._norm_in = _Norm(lm.transformer.norm_in)
         self._layers = [_Layer(layer) for layer in lm.layers()]
         self._heads = _Linear(torch.cat([lm.head(k).weight for k in used]), torch.cat([lm.head(k).bias for k in used]))
@@ -173,48 +199,53 @@ class PortableLanguageModel:
         """State before the first of `frames` frames of `batch` sequences: one all-zero key, as in training."""
         config = self.config
         shape = config.heads, min(config.context + CHUNK, frames + 1), config.dim // config.heads
-        cache = torch.zeros(config.layers, 2, batch, *shape, dtype=torch.float64)
+        cache = np.zeros((config.layers, 2, batch, *shape))
         for layer, rows in zip(self._layers, cache, strict=True):
-            rows[..., :1, :] = layer.split(torch.zeros(batch, 1, config.dim, dtype=torch.float64))[1:]
+            rows[..., :1, :] = layer.split(np.zeros((batch, 1, config.dim)))[1:]
         return State(cache, 1, 0)
 
-    def advance(self, previous: Tensor, state: State) -> Tensor:
+    def advance(self, previous: NDArray[np.int64], state: State) -> Array:
         """Features `[B, n, D]` of the next `n <= CHUNK` frames; moves `state` on.
 
         `previous [B, K, n]` holds the frames before each of them as `1 + code`, or 0 before the first.
         """
         n, context = previous.shape[-1], self.config.context
-        rows = torch.arange(self.codebooks)[:, None]
-        x = torch.unflatten(self._embeddings[rows, previous.transpose(0, 1).flatten(1)].double().sum(0), 0, (-1, n))
-        x = self._norm_in(x).add_(self._positions(state.position, n))
+        embedded = self._embeddings[np.arange(self.codebooks), previous.swapaxes(1, 2)]
+        x = self._norm_in(np.add.reduce(embedded, -2, dtype=np.float64))
+        x += self._positions(state.position, n)
         if state.used + n > state.cache.shape[-2]:
-            state.cache[..., :context, :] = state.cache[..., state.used - context : state.used, :].clone()
+            state.cache[..., :context, :] = state.cache[..., state.used - context : state.used, :].copy()
             state.used = context
         first, end = max(0, state.used - context), state.used + n
         hidden = None
         if n > 1:
-            distance = torch.arange(state.used, end)[:, None] - torch.arange(first, end)
+            distance = np.arange(state.used, end)[:, None] - np.arange(first, end)
             hidden = (distance < 0) | (distance > context)
         for layer, cache in zip(self._layers, state.cache, strict=True):
-            query, key, value = layer.split(x)
-            cache[0, ..., state.used : end, :] = key
-            cache[1, ..., state.used : end, :] = value
+            query, *pair = layer.split(x)
+            cache[..., state.used : end, :] = pair
             x = layer.finish(x, query, cache[0, ..., first:end, :], cache[1, ..., first:end, :], hidden)
         state.used, state.position = end, state.position + n
         return x
 
-    def cumulative(self, features: Tensor) -> Tensor:
+    def cumulative(self, features: Array) -> Array:
         """Features `[..., D]` -> increasing ends of the shares of all codes, `[..., K, codebook_size]`, integers.
 
         Every code owns at least 2 of `TOTAL`.
         """
         size = self.config.codebook_size
-        logits = torch.unflatten(self._heads(features), -1, (self.codebooks, size)).mul_(EXP_STEPS / UNIT).round_()
-        weights = _exp(logits.amax(-1, keepdim=True) - logits)
-        total = weights.sum(-1, keepdim=True)
-        return weights.mul_(TOTAL - 2 * size).div_(total).floor_().add_(2).cumsum_(-1)
+        logits = self._heads(features).reshape(*features.shape[:-1], self.codebooks, size)
+        logits *= EXP_STEPS / UNIT
+        np.rint(logits, out=logits)
+        weights = _exp(np.subtract(np.maximum.reduce(logits, -1, keepdims=True), logits, out=logits))
+        total = np.add.reduce(weights, -1, keepdims=True)
+        weights *= TOTAL - 2 * size
+        weights /= total
+        np.floor(weights, out=weights)
+        weights += 2
+        return np.add.accumulate(weights, -1, out=weights)
 
-    def _positions(self, first: int, n: int) -> Tensor:
-        phase = (torch.arange(first, first + n)[:, None] * self._turns) & ((1 << PHASE_BITS) - 1)
+    def _positions(self, first: int, n: int) -> Array:
+        phase = (np.arange(first, first + n)[:, None] * self._turns) & ((1 << PHASE_BITS) - 1)
         index = phase >> (PHASE_BITS - TURN.bit_length() + 1)
-        return torch.cat([cosine_table()[index], cosine_table()[(index - TURN // 4) % TURN]], dim=-1)
+        return cosine_table()[np.concatenate([index, (index - TURN // 4) % TURN], axis=-1)]

@@ -1,27 +1,33 @@
 """Speed of `.ecdc` coding against `encodec`, one thread, 10 s at 6 kbps: `python -m tests.benchmarks.ecdc_speed`.
 
-Same codes and same language-model weights (random, of the released size); runs alternate, medians are reported. Prints
-a Markdown table and writes it to results/ecdc/speed.md.
+Same codes and same language-model weights (random, of the released size); runs alternate, medians are reported. Writes
+results/ecdc/speed.csv (every run) and speed.md (the table).
 """
 
 import argparse
 import io
-import statistics
+import platform
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import encodec.binary
 import encodec.model
 import encodec.quantization.ac as reference
+import pandas as pd
 import torch
 from torch import Tensor
 
 from codec import entropy
 from codec.bitpack import pack, unpack
 from codec.language_model import LanguageModel, LanguageModelConfig
+from encodec_eval.provenance import session
 
-FRAMES, CODEBOOKS = 750, 8
+CODEBOOKS, FRAME_RATE = 8, 75
+Job = Callable[[], bool]
 
 
 def their_codes(lm: encodec.model.LMModel, codes: Tensor, data: bytes | None) -> bytes:
@@ -65,9 +71,71 @@ def compatible_encode(lm: LanguageModel, codes: Tensor) -> bytes:
     return file.getvalue()
 
 
+def compatible_decode(lm: LanguageModel, data: bytes, frames: int) -> Tensor:
+    return entropy.CompatibleDecoder(lm, CODEBOOKS, io.BytesIO(data)).pull(frames)
+
+
+def jobs_of(theirs: encodec.model.LMModel, lm: LanguageModel, frames: int) -> dict[tuple[str, str], Job]:
+    """What is timed, by operation and implementation. All results are checked once, which also warms caches up."""
+    codes = torch.randint(1024, (CODEBOOKS, frames), generator=torch.Generator().manual_seed(0))
+    flat = codes.t().numpy()
+    compatible, portable, packed = compatible_encode(lm, codes), entropy.encode(lm, codes), pack(flat, 10)
+    assert torch.equal(entropy.decode(lm, [portable], CODEBOOKS, frames)[0], codes)
+    assert torch.equal(compatible_decode(lm, compatible, frames), codes)
+    assert their_bits(codes, None) == packed
+    return {
+        ("LM encode", "encodec"): lambda: their_codes(theirs, codes, None) == compatible,
+        ("LM encode", "facebook's format"): lambda: compatible_encode(lm, codes) == compatible,
+        ("LM encode", "portable"): lambda: entropy.encode(lm, codes) == portable,
+        ("LM decode", "encodec"): lambda: bool(their_codes(theirs, codes, compatible)),
+        ("LM decode", "facebook's format"): lambda: torch.equal(compatible_decode(lm, compatible, frames), codes),
+        ("LM decode", "portable"): lambda: torch.equal(entropy.decode(lm, [portable], CODEBOOKS, frames)[0], codes),
+        ("pack", "encodec"): lambda: their_bits(codes, None) == packed,
+        ("pack", "this project"): lambda: pack(flat, 10) == packed,
+        ("unpack", "encodec"): lambda: bool(their_bits(codes, packed)),
+        ("unpack", "this project"): lambda: bool((unpack(packed, codes.numel(), 10) == flat.ravel()).all()),
+    }
+
+
+def measure(jobs: dict[tuple[str, str], Job], repeats: int, frames: int) -> pd.DataFrame:
+    """One row for each run: all jobs in turn, `repeats` times."""
+    rows = []
+    for run in range(repeats):
+        for (operation, implementation), job in jobs.items():
+            start = time.perf_counter()
+            right = job()
+            seconds = time.perf_counter() - start
+            assert right, f"{operation}, {implementation}: wrong result"
+            row = {"operation": operation, "implementation": implementation, "run": run, "seconds": seconds}
+            rows.append({**row, "x_realtime": frames / FRAME_RATE / seconds})
+    return pd.DataFrame(rows)
+
+
+def describe(runs: pd.DataFrame, record: dict[str, object], frames: int) -> str:
+    """The table and what it was measured on, in Markdown."""
+    machine = ", ".join(f"{name} {value}" for name, value in cast(dict[str, object], record["machine"]).items())
+    grouped = runs.groupby(["operation", "implementation"], sort=False).x_realtime
+    median, low, high = grouped.median(), grouped.min(), grouped.max()
+    lines = [
+        f"`{record['command']}`; {machine}; Python {platform.python_version()}, torch {torch.__version__}; commit "
+        f"{record['commit']}, {record['started']}. {frames / FRAME_RATE:g} s of random codes at 6 kbps, one thread, "
+        "language model of the released size with random weights, float32, the same for all. Seconds of audio for a "
+        "second of work: median (lowest to highest) of runs taken in turn. `ratio`: of the median to `encodec`'s.",
+        "",
+        f"| operation | implementation | x_realtime, {runs.run.nunique()} runs | ratio |",
+        "|---|---|---|---|",
+    ]
+    for key in median.index:
+        ratio = median[key] / median[(key[0], "encodec")]
+        speed = f"{median[key]:.4g} ({low[key]:.4g} to {high[key]:.4g})"
+        lines.append(f"| {key[0]} | {key[1]} | {speed} | {'' if key[1] == 'encodec' else f'{ratio:.2f}'} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.benchmarks.ecdc_speed", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of audio")
     parser.add_argument("--out", type=Path, default=Path("results/ecdc"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -75,39 +143,15 @@ def main() -> None:
     theirs = encodec.model.LMModel(32, 1024, num_layers=5, dim=200, past_context=262).eval()
     lm = LanguageModel(LanguageModelConfig(), "random").eval().requires_grad_(False)
     lm.load_state_dict(theirs.state_dict())
-    codes = torch.randint(1024, (CODEBOOKS, FRAMES))
-    compatible, portable = compatible_encode(lm, codes), entropy.encode(lm, codes)
-    packed = pack(codes.t().numpy(), 10)
-    jobs: dict[str, Callable[[], object]] = {
-        "LM encode, encodec": lambda: their_codes(theirs, codes, None),
-        "LM encode, facebook's format": lambda: compatible_encode(lm, codes),
-        "LM encode, portable": lambda: entropy.encode(lm, codes),
-        "LM decode, encodec": lambda: their_codes(theirs, codes, compatible),
-        "LM decode, facebook's format": lambda: entropy.CompatibleDecoder(lm, CODEBOOKS, io.BytesIO(compatible)).pull(
-            FRAMES
-        ),
-        "LM decode, portable": lambda: entropy.decode(lm, [portable], CODEBOOKS, FRAMES),
-        "pack, encodec": lambda: their_bits(codes, None),
-        "pack, ours": lambda: pack(codes.t().numpy(), 10),
-        "unpack, encodec": lambda: their_bits(codes, packed),
-        "unpack, ours": lambda: unpack(packed, codes.numel(), 10),
-    }
-    assert their_codes(theirs, codes, None) == compatible
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(options.repeats):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            times[name].append(time.perf_counter() - start)
-    lines = ["| 10 s of 6 kbps, one thread | seconds (median) | x_realtime | against encodec |", "|---|---|---|---|"]
-    for name, values in times.items():
-        median = statistics.median(values)
-        base = statistics.median(times[name.split(",")[0] + ", encodec"])
-        lines.append(f"| {name} | {median:.4g} | {10 / median:.3g} | {base / median:.3g} × |")
-    text = "\n".join(lines) + "\n"
-    print(text)
+    frames = round(options.seconds * FRAME_RATE)
+    record = session([])
+    record["command"] = shlex.join(["python", "-m", "tests.benchmarks.ecdc_speed", *sys.argv[1:]])
+    runs = measure(jobs_of(theirs, lm, frames), options.repeats, frames)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "speed.md").write_text(f"`python -m tests.benchmarks.ecdc_speed`\n\n{text}", encoding="utf-8")
+    runs.to_csv(options.out / "speed.csv", index=False, float_format="%.6g")
+    text = describe(runs, record, frames)
+    (options.out / "speed.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":
