@@ -79,9 +79,9 @@ def execute(
 
 
 def pending(run: Run, journal: Journal) -> deque[Item]:
-    """What is left to do, by clip."""
+    """What is left to do, by clip, the longest first: then no worker is left alone with a long one at the end."""
     items: deque[Item] = deque()
-    for clip in run.clip_set.clips:
+    for clip in sorted(run.clip_set.clips, key=lambda clip: -clip.duration_s):
         cells = tuple(cell for cell in run.plan.cells if (clip.id, *cell) not in journal.scores)
         if cells:
             items.append(Item(clip, cells))
