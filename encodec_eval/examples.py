@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 import codec.audio
@@ -89,4 +90,7 @@ def spectrogram(path: Path, wav: Tensor, sample_rate: int, top_hz: float = 8000)
     rows = torch.linspace(0, top_hz / sample_rate * size, 120).round().long()
     power = torch.where((rows < power.shape[0])[:, None], power[rows.clamp(max=power.shape[0] - 1)], 0.0)
     level_db = 10 * torch.log10(power / power.max().clamp(min=1e-12) + 1e-12)
-    plt.imsave(path, level_db.flip(0).numpy(), cmap="magma", vmin=SPECTROGRAM_FLOOR_DB, vmax=0)
+    shades = ((1 - level_db.flip(0) / SPECTROGRAM_FLOOR_DB).clamp(min=0) * 255).round().to(torch.uint8)
+    picture = Image.fromarray(shades.numpy())
+    picture.putpalette(plt.get_cmap("magma")(np.arange(256), bytes=True)[:, :3].tobytes())
+    picture.save(path, optimize=True)

@@ -16,7 +16,9 @@ from typing import Protocol
 from encodec_eval.types import Score
 from encodec_eval.work import Item, Plan, Worker
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_THREAD = dict.fromkeys(_THREADS, "1")
+IDLE_EXIT_S = 5.0  # for what a worker has to clean up
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class _Slot:
     def stop(self) -> None:
         if self._process is not None:
             self.connection.close()
+            if self.item is None:
+                self._process.join(IDLE_EXIT_S)
             self._process.terminate()
             self._process.join()
 
@@ -128,14 +132,12 @@ def serve(plan: Plan, connection: Connection) -> None:
     """The life of a worker process: items in, lists of scores and a `Done` for each out, until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     worker = Worker(plan)
-    try:
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             item = connection.recv()
             for scores in worker.run(item):
                 connection.send(scores)
             connection.send(Done())
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        os._exit(0)
 
 
 def describe_exit(code: int | None) -> str:

@@ -47,7 +47,11 @@ def test_the_measured_rate_is_the_nominal_one(run):
 
 def test_the_page_has_clips_to_hear(run):
     page = (run.folder / "report.html").read_text()
-    assert page.count("data:audio/flac;base64,") == 5 * 3 * 2
+    rows = json.loads((run.folder / "examples/examples.json").read_text())
+    shown = {row[key] for row in rows for key in ("reference", "audio")}
+    assert page.count("<audio ") == 5 * 3 * 2
+    assert page.count("data:audio/flac;base64,") == page.count("data:image/png;base64,") == len(shown) < 5 * 3 * 2
+    assert all(page.count(f'data-file="{name}"') and page.count(f'"{name}": "data:') == 1 for name in shown)
 
 
 def test_the_same_command_again_computes_nothing(run, capsys):

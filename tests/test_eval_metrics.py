@@ -10,6 +10,7 @@ import codec.audio
 from encodec_eval.datasets import bundled_set
 from encodec_eval.metrics import ALWAYS, METRICS, choose
 from encodec_eval.pairing import Pair, find_lag, measure, split
+from encodec_eval.systems import lowpass
 from encodec_eval.types import EvalError, Output, Point, UndefinedError
 from tests import eval_fakes
 
@@ -146,6 +147,29 @@ def test_bitrates_and_speed_by_hand():
     }
     with pytest.raises(UndefinedError, match="no entropy bytes"):
         METRICS["bitrate_entropy"].function(output, 10.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "rate"), [("visqol_speech", 16000), ("visqol_audio", 48000)])
+def test_visqol_ranks_what_anyone_hears_apart(speech, name, rate):
+    visqol = pytest.importorskip("visqol", reason="needs the extra [visqol]")
+    wav = codec.audio.resample(speech[:, : 2 * RATE], RATE, rate)
+    outputs = [
+        wav,
+        lowpass(wav, rate, 7000),
+        lowpass(wav, rate, 3500),
+        eval_fakes.noisy(lowpass(wav, rate, 3500), rate),
+    ]
+    values = [scored(name, wav, output, rate) for output in outputs]
+    low, high = METRICS[name].range
+    assert values[0] == pytest.approx(high, abs=0.02), "identity is the documented maximum"
+    assert values == sorted(values, reverse=True)
+    assert low <= values[-1] < values[0] - 0.5
+    mode = name.removeprefix("visqol_")
+    api = visqol.VisqolApi()
+    api.create(mode=mode, use_lattice_model=False if mode == "speech" else None)
+    direct = api.measure_from_arrays(wav[0].double().numpy(), outputs[1][0].double().numpy(), rate).moslqo
+    assert values[1] == pytest.approx(direct, abs=1e-9)
 
 
 def test_choosing_metrics():

@@ -74,6 +74,16 @@ def test_bjontegaard_without_a_common_span_or_monotony():
     assert np.isnan(stats.bjontegaard([6], [1], rates, [1, 2]).quality)
 
 
+def test_bjontegaard_of_a_published_example():
+    # Data of the example of the package bjontegaard (FAU-LMS), and what its version 1.3.0 gives by the interpolation of
+    # JVET's common test conditions (method "pchip"), which its authors checked against JVET's spreadsheet.
+    anchor = [9487.76, 4593.60, 2486.44, 1358.24], [40.037, 38.615, 36.845, 34.851]
+    test = [9787.80, 4469.00, 2451.52, 1356.24], [40.121, 38.651, 36.970, 34.987]
+    delta = stats.bjontegaard(*test, *anchor)
+    assert delta.rate_percent == pytest.approx(-4.417485350589045, abs=1e-9)
+    assert delta.quality == pytest.approx(0.11969278542479489, abs=1e-9)
+
+
 def test_bjontegaard_close_to_the_cubic_fit_of_vceg_m33():
     # Rates (kbps) and PSNR (dB) of the example that the common open implementations of VCEG-M33 carry.
     anchor_rates, anchor = [686.76, 309.58, 157.11, 85.95], [40.28, 37.18, 34.24, 31.42]

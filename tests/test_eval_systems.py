@@ -13,6 +13,7 @@ from encodec_eval.datasets import bundled_set
 from encodec_eval.pairing import find_lag
 from encodec_eval.systems import DecodedFolder, Encodec, Identity, Lowpass, Mp3, Opus, lowpass
 from encodec_eval.systems.encodec import payload_bytes
+from encodec_eval.systems.folder import content_sha256
 from encodec_eval.types import Clip, EvalError
 
 MODEL = "encodec_24khz_tiny"
@@ -132,6 +133,11 @@ def test_a_folder_of_decoded_files(tmp_path):
     clip = Clip("deep/two", "two.wav", 16000, 1, 160)
     (output,) = system.process(torch.zeros(1, 160), 16000, system.points, clip)
     assert (output.audio.shape, output.file_bytes) == ((1, 160), 5)
+    before = system.describe()
+    assert before == DecodedFolder(system.name, system.folder, compressed=system.compressed).describe()
+    content_sha256.cache_clear()
+    sf.write(tmp_path / "out/b/two.flac", np.full(160, 0.25), 16000)
+    assert system.describe() != before, "audio that was decoded anew would be mixed with the old"
     with pytest.raises(EvalError, match="0 files for clip three"):
         system.process(torch.zeros(1, 160), 16000, system.points, Clip("three", "", 16000, 1, 160))
     with pytest.raises(EvalError, match="is not a folder"):

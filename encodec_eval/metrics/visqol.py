@@ -27,14 +27,14 @@ def score(reference: NDArray[np.float64], estimate: NDArray[np.float64], sample_
         raise UndefinedError(f"ViSQOL cannot compare these: {error}") from error
 
 
-def _metric(mode: str, sample_rate: int) -> Metric:
+def _metric(mode: str, sample_rate: int, top: float, mapping: str) -> Metric:
     return Metric(
         name=f"visqol_{mode}",
         title=f"ViSQOL ({mode})",
         unit="MOS-LQO",
         higher_is_better=True,
-        range=(1, 5),
-        source="Chinen et al., ViSQOL v3, QoMEX 2020, through visqol-python",
+        range=(1, top),
+        source=f"Chinen et al., ViSQOL v3, QoMEX 2020, {mapping}, through visqol-python",
         function=partial(score, mode=mode),
         sample_rate=sample_rate,
         package="visqol",
@@ -42,4 +42,7 @@ def _metric(mode: str, sample_rate: int) -> Metric:
     )
 
 
-METRICS = [_metric("speech", 16000), _metric("audio", 48000)]
+METRICS = [
+    _metric("speech", 16000, 5.0, "polynomial mapping scaled to 5"),
+    _metric("audio", 48000, 4.73, "support vector regression"),
+]

@@ -1,5 +1,6 @@
 """Audio that another codec decoded elsewhere."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +36,15 @@ class DecodedFolder:
         return [Point(self.name, self.name.split("@")[0], self.kbps)]
 
     def describe(self) -> dict[str, object]:
-        return {"system": "folder", "name": self.name, "folder": self.folder, "kbps": self.kbps}
+        return {
+            "system": "folder",
+            "name": self.name,
+            "folder": self.folder,
+            "files_sha256": content_sha256(self.folder),
+            "kbps": self.kbps,
+            "compressed": self.compressed,
+            "compressed_sha256": content_sha256(self.compressed) if self.compressed else None,
+        }
 
     def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
         if clip is None:
@@ -53,6 +62,16 @@ def find(folder: str, clip: Clip, suffixes: Sequence[str] | None = None) -> Path
     if len(exact or found) != 1:
         raise EvalError(f"{folder} has {len(found)} files for clip {clip.id}; one is needed")
     return (exact or found)[0]
+
+
+@lru_cache(maxsize=16)
+def content_sha256(folder: str) -> str:
+    """Of the names and contents of all files under a folder: audio that was decoded anew is another system."""
+    digest = hashlib.sha256()
+    for path in sorted(path for paths in stems(folder).values() for path in paths):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\t{content}\n".encode())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=16)
