@@ -113,18 +113,18 @@ def _decompress(options: argparse.Namespace) -> None:
         with _bar(header.audio_length / rate, "decompress") as bar:
             counted = _counted(blocks, rate, bar)
             if options.rescale:
-                _save_rescaled(written, counted, rate)
+                _save_rescaled(written, counted, rate, target)
             else:
-                audio.save_blocks(written, counted, rate)
+                audio.save_blocks(written, counted, rate, name=target)
 
 
-def _save_rescaled(path: Path, blocks: Iterable[Tensor], rate: int) -> None:
+def _save_rescaled(path: Path, blocks: Iterable[Tensor], rate: int, name: str) -> None:
     """Two passes: the peak is known only at the end."""
     with tempfile.TemporaryDirectory() as folder:
         unscaled = Path(folder) / "unscaled.wav"
         audio.save_blocks(unscaled, blocks, rate, subtype="FLOAT")
         gain = _gain(audio.stream(unscaled))
-        audio.save_blocks(path, (gain * block for block in audio.stream(unscaled)), rate)
+        audio.save_blocks(path, (gain * block for block in audio.stream(unscaled)), rate, name=name)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -82,8 +82,14 @@ def save(path: FilePath, wav: Tensor, sample_rate: int, subtype: str = "PCM_16")
     save_blocks(path, [wav], sample_rate, subtype)
 
 
-def save_blocks(path: FilePath, blocks: Iterable[Tensor], sample_rate: int, subtype: str = "PCM_16") -> None:
-    """`save` audio that comes in blocks `[C, T]` of any lengths, at least one, holding only one at a time."""
+def save_blocks(
+    path: FilePath, blocks: Iterable[Tensor], sample_rate: int, subtype: str = "PCM_16", name: FilePath | None = None
+) -> None:
+    """`save` audio that comes in blocks `[C, T]` of any lengths, at least one, holding only one at a time.
+
+    Messages speak of `name` where `path` is only a temporary one.
+    """
+    name = path if name is None else name
     clipped = total = 0
     with contextlib.ExitStack() as stack:
         file = None
@@ -92,7 +98,7 @@ def save_blocks(path: FilePath, blocks: Iterable[Tensor], sample_rate: int, subt
                 raise AudioError(f"audio to save must be [channels, samples], not of shape {tuple(wav.shape)}")
             data = wav.detach().to("cpu", torch.float32).numpy().T
             if not np.isfinite(data).all():
-                raise AudioError(f"refusing to write NaN or infinite samples to {path}")
+                raise AudioError(f"refusing to write NaN or infinite samples to {name}")
             if not subtype.startswith(("FLOAT", "DOUBLE")):
                 clipped, total = clipped + int((np.abs(data) > 1).sum()), total + data.size
                 data = data.clip(-1, 1)
@@ -101,11 +107,11 @@ def save_blocks(path: FilePath, blocks: Iterable[Tensor], sample_rate: int, subt
                     file = stack.enter_context(sf.SoundFile(path, "w", sample_rate, data.shape[1], subtype))
                 file.write(data)
             except (sf.LibsndfileError, ValueError, TypeError) as error:
-                raise AudioError(f"cannot write {path}: {error}") from error
+                raise AudioError(f"cannot write {name}: {error}") from error
     if file is None:
-        raise AudioError(f"there is no audio to write to {path}")
+        raise AudioError(f"there is no audio to write to {name}")
     if clipped:
-        logger.warning("%s: %d of %d samples are beyond full scale and were clipped", path, clipped, total)
+        logger.warning("%s: %d of %d samples are beyond full scale and were clipped", name, clipped, total)
 
 
 def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:

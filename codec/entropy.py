@@ -52,6 +52,8 @@ def encode(lm: LanguageModel, codes: Tensor) -> bytes:
 
 def decode(lm: LanguageModel, bodies: Sequence[bytes], codebooks: int, frames: int) -> list[Tensor | EcdcError]:
     """Bytes of `encode`, several of equal length at once -> codes `[K, F]` of each, or what is wrong with it."""
+    if not bodies:
+        return []
     model = portable(lm, codebooks)
     results: list[Tensor | EcdcError] = [torch.zeros(codebooks, frames, dtype=torch.int64) for _ in bodies]
     files = [io.BytesIO(body) for body in bodies]

@@ -18,6 +18,7 @@ from codec import container, ecdc
 from codec.container import Header, Piece, Writer, read, read_header
 from codec.errors import EcdcError
 from codec.language_model import LanguageModel, LanguageModelConfig
+from tests.ecdc_corpus import LM
 from tests.oracles import make_trio, noise
 
 oracle = importlib.import_module("encodec.compress")
@@ -147,12 +148,23 @@ def test_packed_codes_come_back(frames, codebooks, seed):
     assert torch.equal(torch.cat([codes[:, :0], *(piece.codes for piece in pieces)], dim=1), codes)
 
 
-@pytest.mark.parametrize("frames", [0, 1, 2, 21, 255, 256, 257, 1505])
-def test_portable_codes_come_back(frames):
-    config, (lm, _) = tiny_config(chunked=False), language_model(64, 2)
-    codes = torch.randint(64, (2, frames), generator=torch.Generator().manual_seed(frames))
-    pieces = codes_of(file_of(codes, config, lm, version=1), config, lm)
-    assert torch.equal(torch.cat([codes[:, :0], *(piece.codes for piece in pieces)], dim=1), codes)
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        range(40),
+        (255, 256, 257, 511, 513, 1503, 1504, 1505, 2000),
+        pytest.param(range(40, 2000, 37), marks=pytest.mark.slow),
+    ],
+    ids=["short", "around the sizes of chunks and segments", "spread"],
+)
+@pytest.mark.parametrize("codebooks", [1, 2])
+def test_portable_codes_come_back(lengths, codebooks):
+    config, lm = tiny_config(chunked=False), LM
+    for frames in lengths:
+        codes = torch.randint(64, (codebooks, frames), generator=torch.Generator().manual_seed(frames))
+        pieces = codes_of(file_of(codes, config, lm, version=1), config, lm)
+        heard = torch.cat([codes[:, :0], *(piece.codes for piece in pieces)], dim=1)
+        assert torch.equal(heard, codes), f"{frames} frames"
 
 
 @pytest.mark.parametrize("version", [0, 1])

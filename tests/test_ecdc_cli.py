@@ -1,6 +1,9 @@
 """The command line `ecdc`, on real recordings with the bundled models."""
 
 import io
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +75,53 @@ def test_rescaling_is_asked_for_and_told(tmp_path, caplog):
         "peak 4.000 is beyond full scale: level lowered by that factor"
     ]
     assert (tmp_path / "loud.ecdc").read_bytes() == (tmp_path / "full.ecdc").read_bytes()
+
+
+def test_the_user_is_told_of_clipping(tmp_path):
+    """In a process of its own: pytest replaces the handlers that print warnings."""
+    model = codec.load_model(MODEL[1])
+    with torch.no_grad():
+        [p.mul_(10) for name, p in model.decoder.named_parameters() if name.startswith("layers.15.")]
+    model.save_pretrained(tmp_path / "loud")
+    wav, rate = codec.audio.load(SPEECH)
+    louder = codec.load_model(tmp_path / "loud")
+    packed = tmp_path / "x.ecdc"
+    packed.write_bytes(codec.compress(louder, codec.audio.resample(wav[:, :rate], rate, 24_000), 24.0))
+    command = [sys.executable, "-m", "codec", "decompress", str(packed), "--model", str(tmp_path / "loud")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    heard, _ = codec.audio.load(tmp_path / "x.wav")
+    told = re.search(
+        r"^(.*): (\d+) of 24000 samples are beyond full scale and were clipped$", done.stderr, re.MULTILINE
+    )
+    assert told is not None, done.stderr
+    assert told[1] == str(tmp_path / "x.wav")
+    assert 0 < int(told[2]) <= int((heard.abs() > 0.999).sum())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [[], ["--lm"]])
+def test_memory_grows_with_the_segment_not_the_file(tmp_path, flags):
+    """Ten times the audio takes at most 10 % more memory at its peak, in both directions."""
+    wav, rate = codec.audio.load(SPEECH)
+    second = wav[:, :rate]
+    peaks = {}
+    for seconds in (30, 120) if flags else (60, 600):
+        clip, packed = tmp_path / f"{seconds}.wav", tmp_path / f"{seconds}.ecdc"
+        codec.audio.save_blocks(clip, [second] * seconds, rate)
+        peaks["compress", seconds] = peak_mb("compress", str(clip), str(packed), *flags, *MODEL)
+        peaks["decompress", seconds] = peak_mb("decompress", str(packed), str(tmp_path / "out.wav"), "-f")
+    short, long = sorted({seconds for _, seconds in peaks})
+    for direction in ("compress", "decompress"):
+        assert peaks[direction, long] < 1.1 * peaks[direction, short], peaks
+
+
+def peak_mb(*arguments: str) -> float:
+    """Peak memory of the command line in a process of its own."""
+    code = f"import resource, sys; from codec.__main__ import main; assert main({list(arguments)!r}) == 0; "
+    code += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    return float(done.stdout)
 
 
 def test_errors_are_one_line_and_leave_nothing(clip, tmp_path, capsys):
