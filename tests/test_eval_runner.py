@@ -217,6 +217,8 @@ def test_kill_9_and_the_same_command_goes_on(tmp_path):
         ["--jobs", "0"],
         ["--system", "evs"],
         ["--bitrate", "evs=6"],
+        ["--bitrate", "evs=fast"],
+        ["--bitrate", "evs=0"],
         ["--reference", "winamp", "--model", "encodec_24khz_tiny"],
     ],
 )

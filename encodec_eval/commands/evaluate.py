@@ -1,6 +1,7 @@
 """Run systems on a set of recordings, score what they make of them, and write tables."""
 
 import argparse
+import math
 import os
 import sys
 from dataclasses import replace
@@ -103,7 +104,7 @@ def build_systems(arguments: argparse.Namespace, clip_set: ClipSet) -> list[Syst
             built.append(systems.Tokenizer(name.removeprefix("hf:"), arguments.device))
         else:
             raise EvalError(f"no system {name!r}; allowed are {', '.join(SYSTEMS)}, hf:NAME, and --system NAME=FOLDER")
-    rates = {name: float(kbps) for name, kbps in pairs(arguments.bitrate, "--bitrate").items()}
+    rates = {name: positive(kbps, "--bitrate") for name, kbps in pairs(arguments.bitrate, "--bitrate").items()}
     coded = pairs(arguments.compressed, "--compressed")
     for name, folder in pairs(arguments.system, "--system").items():
         built.append(systems.DecodedFolder(name, folder, rates.pop(name, None), coded.pop(name, None)))
@@ -135,6 +136,17 @@ def pairs(values: list[str], option: str) -> dict[str, str]:
         if not all(value.partition("=")):
             raise EvalError(f"{option} takes NAME=VALUE, not {value!r}")
     return {name: text for name, _, text in (value.partition("=") for value in values)}
+
+
+def positive(text: str, option: str) -> float:
+    """A number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise EvalError(f"{option} takes kbps above 0, not {text!r}")
+    return value
 
 
 def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -> str:
