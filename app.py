@@ -5,12 +5,18 @@
 The functions are plain Python; `demo` is the page.
 """
 
+import hashlib
 import html
 import importlib.util
 import os
 import secrets
 import shutil
+import signal
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +29,10 @@ from codec.weights import DEFAULT_MODEL, hub_reachable
 from encodec_eval import spectrograms
 from encodec_eval.datasets import BUNDLED
 from encodec_eval.listening import player
-from encodec_eval.listening.session import QUALITY, SPEED, Session, Version, hear, listen, load_clip
-from encodec_eval.metrics import METRICS
+from encodec_eval.listening.numbers import label, table
+from encodec_eval.listening.session import Session, hear, listen, load_clip
 from encodec_eval.systems import Encodec
+from encodec_eval.systems.encodec import load_language_model
 from encodec_eval.types import EvalError, UndefinedError
 
 try:
@@ -51,7 +58,9 @@ EXAMPLES = [
     ("Jazz", "clips-48k/macleod_vibe_ace.flac"),
     ("Guitar", "clips-48k/guit_em9.flac"),
 ]
+EXAMPLE_DIGESTS = {hashlib.sha256((BUNDLED / path).read_bytes()).digest() for _, path in EXAMPLES}
 TITLE = "EnCodec, heard and measured"
+KEPT = "This example was worked out before and kept: the speeds are those of then."
 ACCENT, ACCENT_DARK = "#0b6a6f", "#56c4c0"
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.teal,
@@ -80,40 +89,87 @@ LAUNCH = {"max_file_size": MAX_UPLOAD, "theme": THEME, "css_paths": Path(player.
 LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
 
 
-def offered_models() -> list[str]:
-    """Names to choose from, the default first: what is on this machine, and facebook's if they can be downloaded."""
+def own_models() -> dict[str, str]:
+    """The checkpoint folders in `$ENCODEC_MODELS` by their last part; ends the program where one is none."""
+    folders = [Path(folder) for folder in os.environ.get("ENCODEC_MODELS", "").split(os.pathsep) if folder]
+    try:
+        for folder in folders:
+            if not folder.is_dir():
+                raise codec.CheckpointError(f"{folder} is not a folder")
+            codec.weights.find(folder)
+    except codec.CheckpointError as error:
+        print(f"ENCODEC_MODELS: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    return {folder.resolve().name: str(folder.resolve()) for folder in folders}
+
+
+OWN_MODELS = own_models()
+
+
+def offered_models() -> dict[str, str]:
+    """Names to choose from and what each loads, the default first.
+
+    They are the checkpoints on this machine, facebook's if they can be downloaded, and those of `own_models`, which
+    take the place of others of that last part.
+    """
     here = codec.available_models()
-    if DEFAULT_MODEL in here or not hub_reachable():
-        return here
-    return list(dict.fromkeys([DEFAULT_MODEL, "facebook/encodec_48khz", *here]))
+    if DEFAULT_MODEL not in here and hub_reachable():
+        here = [DEFAULT_MODEL, "facebook/encodec_48khz", *here]
+    return {name: name for name in here if Path(name).name not in OWN_MODELS} | OWN_MODELS
+
+
+def system(model: str, bandwidths: tuple[float, ...] | None = None) -> Encodec:
+    """One of the offered models; raises `EvalError` for any other: a visitor names no path and no repository."""
+    models = offered_models()
+    if model not in models:
+        raise EvalError(f"there is no model {model!r} here; allowed are {', '.join(models)}")
+    return Encodec(models[model], bandwidths, DEVICE, title=model)
 
 
 def about(model: str) -> str:
     """Whose voice this is, and what that means: HTML."""
-    config = codec.EncodecConfig.from_json_file(codec.weights.find(model).config)
+    config = codec.EncodecConfig.from_json_file(codec.weights.find(offered_models()[model]).config)
     what = f"{config.sampling_rate // 1000} kHz {'stereo' if config.audio_channels == 2 else 'mono'}"
-    if model.startswith("facebook/"):
+    if model in OWN_MODELS:
+        text = f"a {what} checkpoint that was added to this page."
+    elif model.startswith("facebook/"):
         text = f"the {what} model that Meta AI published with the paper."
     else:
         text = f"a small {what} model trained for this project. {DEFAULT_MODEL} is larger and sounds better."
     return f"<p><b>{html.escape(model)}</b>: {html.escape(text)}</p>"
 
 
-def new_session(model: str) -> Session:
-    """A session in a folder of its own, under a name that nobody can guess."""
-    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)
-    folder.mkdir(parents=True, mode=0o700)
+# Sessions lie where Gradio serves files from. What the examples gave is served by its path and left alone by Gradio.
+Path(get_upload_folder()).mkdir(parents=True, exist_ok=True)
+TEMPORARY = tempfile.TemporaryDirectory(prefix="encodec-", dir=get_upload_folder())
+SESSIONS, EXAMPLE_SESSIONS = Path(TEMPORARY.name, "sessions"), Path(TEMPORARY.name, "examples")
+gr.set_static_paths([EXAMPLE_SESSIONS])
+kept: dict[tuple[bytes, str, tuple[float, ...]], Session] = {}
+
+
+def new_session(model: str, parent: Path | None = None) -> Session:
+    """A session in a folder of its own, under a name that nobody can guess. What is left of old ones is removed."""
+    parent = parent or SESSIONS
+    parent.mkdir(exist_ok=True)
+    for old in SESSIONS.glob("*"):
+        with suppress(FileNotFoundError):  # another thread was faster
+            if old.stat().st_mtime < time.time() - KEEP_S:
+                shutil.rmtree(old, ignore_errors=True)
+    folder = parent / secrets.token_urlsafe(24)
+    folder.mkdir(mode=0o700)
     return Session(folder, model)
 
 
 def forget(session: Session | None) -> None:
-    """Remove a session's files."""
-    if session is not None:
+    """Remove a session's files, unless it is kept."""
+    if session is not None and session.folder not in {each.folder for each in kept.values()}:
         shutil.rmtree(session.folder, ignore_errors=True)
 
 
 @on_gpu
-def reconstruct(path: str | None, model: str, opus_kbps: list[float]) -> Iterator[Session]:
+def every_bandwidth(
+    path: str | None, model: str, opus_kbps: list[float], parent: Path | None = None
+) -> Iterator[Session]:
     """A clip at every bandwidth of a model and at the given rates of Opus; yields the session as it fills.
 
     Raises `gr.Error` with one line for everything a visitor can get wrong.
@@ -123,19 +179,28 @@ def reconstruct(path: str | None, model: str, opus_kbps: list[float]) -> Iterato
     session = None
     try:
         audio, sample_rate = load_clip(Path(path), MAX_CLIP_S)
-        session = new_session(model)
-        for _ in listen(session, audio, sample_rate, Encodec(model, device=DEVICE), sorted(opus_kbps)):
+        encodec = system(model)
+        session = new_session(model, parent)
+        for _ in listen(session, audio, sample_rate, encodec, sorted(opus_kbps)):
             yield session
     except (codec.CodecError, EvalError, OSError) as error:
         forget(session)
         raise told(error, Path(path)) from error
 
 
+def example_key(path: str | None, model: str, opus_kbps: list[float]) -> tuple[bytes, str, tuple[float, ...]] | None:
+    """What the result for an example depends on; None if the clip is not one."""
+    if path is None or not Path(path).is_file():
+        return None
+    digest = hashlib.sha256(Path(path).read_bytes()).digest()
+    return (digest, model, tuple(sorted(opus_kbps))) if digest in EXAMPLE_DIGESTS else None
+
+
 def open_ecdc(path: str) -> Session:
-    """A session with what a visitor's `.ecdc` file holds. Errors as in `reconstruct`."""
+    """A session with what a visitor's `.ecdc` file holds. Errors as in `every_bandwidth`."""
     session = new_session("")
     try:
-        hear(session, Path(path).read_bytes(), MAX_CLIP_S)
+        hear(session, Path(path).read_bytes(), MAX_CLIP_S, offered_models())
     except (codec.CodecError, EvalError, OSError) as error:
         forget(session)
         raise told(error, Path(path)) from error
@@ -144,13 +209,10 @@ def open_ecdc(path: str) -> Session:
 
 def told(error: Exception, path: Path) -> gr.Error:
     """An error as the visitor reads it: without the folders of this machine, without markup from a file's name."""
-    return gr.Error(html.escape(str(error).replace(str(path), path.name)), print_exception=False)
-
-
-def label(version: Version) -> str:
-    """What a version is called on the page."""
-    rate = f"{version.point.nominal_kbps:g} kbps"
-    return f"Opus {rate}" if version.point.series == "opus" else rate
+    text = str(error)
+    for private in (path, *map(Path, OWN_MODELS.values())):
+        text = text.replace(str(private), private.name)
+    return gr.Error(html.escape(text), print_exception=False)
 
 
 def shown_in_player(session: Session) -> dict[str, Any]:
@@ -163,30 +225,6 @@ def shown_in_player(session: Session) -> dict[str, Any]:
             {"label": text, "note": note, "audio": gr.FileData(path=str(wav)).model_dump()} for text, note, wav in names
         ]
     }
-
-
-def table(session: Session) -> str:
-    """The numbers as an HTML table; below it why a number is missing."""
-    metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
-    rows, reasons = [], {}
-    for version in session.versions:
-        kbps = (version.payload_kbps, version.file_kbps, version.entropy_kbps)
-        cells = [*(fixed(value, 1) for value in kbps), fixed(version.pcm_ratio, 0)]
-        for metric in metrics:
-            score = version.scores.get(metric.name)
-            waiting = score is None and session.original.exists()
-            cells.append("…" if waiting else fixed(score and score.value, metric.digits))
-            if score is not None and score.reason:
-                reasons[f"{metric.title}: {score.reason}"] = None
-        name = f"{html.escape(label(version))}<small>{html.escape(version.point.series)}</small>"
-        rows.append(f"<tr><th scope='row'>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    notes = "".join(f"<li>{html.escape(reason)}</li>" for reason in reasons)
-    return TABLE.format(rows="".join(rows), notes=f"<ul class='reasons'>{notes}</ul>" if notes else "")
-
-
-def fixed(value: float | None, digits: int) -> str:
-    """A number with fixed decimals, or a dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def taken_away(session: Session) -> dict[str, Any]:
@@ -213,23 +251,36 @@ def picture(session: Session | None, chosen: str | None) -> dict[str, Any] | Non
     if session is None or chosen not in versions or not session.original.exists():
         return None
     version = versions[chosen]
+    path = session.folder / f"{version.wav.stem}.png"
+    if path.exists():
+        return {"name": chosen, "image": gr.FileData(path=str(path)).model_dump()}
     try:
         figure = spectrograms.draw(
             *codec.audio.load(session.original), *codec.audio.load(version.wav), chosen, version.codes
         )
     except (codec.CodecError, UndefinedError) as error:
         raise gr.Error(html.escape(f"No picture: {error}"), print_exception=False) from error
-    path = spectrograms.save(figure, session.folder / f"{version.wav.stem}.png")
+    # Whoever else looks at a kept session must not find half a picture.
+    spectrograms.save(figure, path.with_suffix(f".{secrets.token_hex(8)}.png")).replace(path)
     return {"name": chosen, "image": gr.FileData(path=str(path)).model_dump()}
 
 
 def on_listen(path: str | None, model: str, opus_kbps: list[float], old: Session | None) -> Iterator[dict[Any, Any]]:
-    """What the page shows while a clip is worked on."""
-    for session in reconstruct(path, model, opus_kbps):
-        yield progress(session)
-    forget(old)
+    """What the page shows while a clip is worked on. What an example gives is kept for as long as the app runs."""
+    key = example_key(path, model, opus_kbps)
+    session = kept.get(key)
+    if session is not None:
+        yield progress(session, KEPT)
+    else:
+        for session in every_bandwidth(path, model, opus_kbps, EXAMPLE_SESSIONS if key else None):
+            yield progress(session)
+    taken = taken_away(session)
+    if key is not None:
+        kept.setdefault(key, session)
+    if old is not None and old.folder != session.folder:
+        forget(old)
     names = [label(version) for version in session.versions]
-    yield {choice: gr.Radio(choices=names, value=names[min(2, len(names) - 1)]), files: taken_away(session)}
+    yield {choice: gr.Radio(choices=names, value=names[min(2, len(names) - 1)]), files: taken}
 
 
 def on_open(path: str, old: Session | None) -> dict[Any, Any]:
@@ -244,17 +295,27 @@ def on_open(path: str, old: Session | None) -> dict[Any, Any]:
     }
 
 
-def progress(session: Session) -> dict[Any, Any]:
-    """What the page shows of a session, finished or not."""
+def progress(session: Session, *remarks: str) -> dict[Any, Any]:
+    """What the page shows of a session, finished or not. Without an original there is nothing to compare with."""
+    compared = session.original.exists()
     return {
         state: session,
         heard: shown_in_player(session),
-        numbers: table(session),
+        numbers: table(session, remarks),
         results: gr.Column(visible=True),
+        changed: gr.Accordion(visible=compared),
+        blind: gr.Accordion(visible=compared),
     }
 
 
-def endpoint_reconstruct(clip: str, model: str) -> tuple[list[dict[str, object]], list[str]]:
+def hand_over(session: Session, *paths: Path) -> list[str]:
+    """An endpoint's files. Gradio deletes them after a while; what else the session has goes now."""
+    for path in set(session.folder.iterdir()) - set(paths):
+        path.unlink()
+    return [str(path) for path in paths]
+
+
+def reconstruct(clip: str, model: str) -> tuple[list[dict[str, object]], list[str]]:
     """Encode and decode an audio clip at every bandwidth of an EnCodec model and measure what that costs and loses.
 
     Args:
@@ -264,11 +325,12 @@ def endpoint_reconstruct(clip: str, model: str) -> tuple[list[dict[str, object]]
     Returns:
         One row of numbers for each bandwidth, and as many WAV files in the same order.
     """
-    *_, session = reconstruct(clip, model, [])
-    return session.rows(), [str(version.wav) for version in session.versions]
+    *_, session = every_bandwidth(clip, model, [])
+    return session.rows(), hand_over(session, *(version.wav for version in session.versions))
 
 
-def endpoint_encode(clip: str, model: str, bandwidth: float, language_model: bool) -> str:
+@on_gpu
+def encode(clip: str, model: str, bandwidth: float, language_model: bool) -> str:
     """Compress an audio clip to an .ecdc file.
 
     Args:
@@ -283,18 +345,18 @@ def endpoint_encode(clip: str, model: str, bandwidth: float, language_model: boo
     session = new_session(model)
     try:
         audio, sample_rate = load_clip(Path(clip), MAX_CLIP_S)
-        system = Encodec(model, (bandwidth,), DEVICE)
-        for output in system.outputs(audio, sample_rate, system.points):
+        encodec = system(model, (bandwidth,))
+        for output in encodec.outputs(audio, sample_rate, encodec.points):
             session.add(output, audio.shape[-1] / sample_rate)
         if language_model:
-            session.add_entropy_coded(session.versions[0], system.loaded, codec.language_model_for(model))
+            session.add_entropy_coded(session.versions[0], encodec.loaded, load_language_model(encodec.model))
     except (codec.CodecError, EvalError, OSError) as error:
         forget(session)
         raise told(error, Path(clip)) from error
-    return str(session.versions[0].files[-1])
+    return hand_over(session, session.versions[0].files[-1])[0]
 
 
-def endpoint_decode(ecdc: str) -> str:
+def decode(ecdc: str) -> str:
     """Decode an .ecdc file of one of the models that /models returns.
 
     Args:
@@ -303,12 +365,13 @@ def endpoint_decode(ecdc: str) -> str:
     Returns:
         The audio as a WAV file.
     """
-    return str(open_ecdc(ecdc).versions[0].wav)
+    session = open_ecdc(ecdc)
+    return hand_over(session, session.versions[0].wav)[0]
 
 
-def endpoint_models() -> list[str]:
+def models() -> list[str]:
     """The names of the EnCodec models that can be used here, the default first."""
-    return offered_models()
+    return list(offered_models())
 
 
 # Templates get only texts made here: Gradio evaluates them as JavaScript, so nothing a visitor names may enter them.
@@ -317,17 +380,9 @@ difference, and the entropy of each codebook's entries.">{{/if}}"""
 FILES = """{{#if value}}<table>{{#each value.rows}}<tr><th scope="row">{{name}}</th>{{#each files}}<td>
 <a href="{{file.url}}" download="{{name}}">{{text}}</a></td>{{/each}}</tr>{{/each}}</table>
 <p><a href="{{value.zip.url}}" download="versions.zip">All of it with the numbers, ZIP</a></p>{{/if}}"""
-TABLE = """<div class="scroll" role="region" aria-label="Measured values" tabindex="0"><table>
-<thead><tr><td></td><th scope="colgroup" colspan="3">kbps</th><td></td><th
-scope="colgroup" colspan="3">Against the original</th>
-<th scope="colgroup" colspan="2">× real time</th></tr>
-<tr><th scope="col">Version</th><th scope="col">codes</th><th scope="col">file</th>
-<th scope="col">with LM</th><th scope="col">PCM&nbsp;÷</th>
-<th scope="col">SI-SNR&nbsp;dB</th><th scope="col">STOI</th><th scope="col">PESQ</th>
-<th scope="col">encode</th><th scope="col">decode</th></tr></thead><tbody>{rows}</tbody></table></div>{notes}"""
 
 with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
-    models = offered_models()
+    names = list(offered_models())
     state = gr.State(None, time_to_live=KEEP_S, delete_callback=forget)
     gr.HTML(
         f"<h1>{TITLE}</h1><p>One clip at every bandwidth of the neural codec, switched without a gap.</p>",
@@ -347,23 +402,23 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
                 api_visibility="private",
             )
         with gr.Column(scale=2):
-            model = gr.Radio(models, value=models[0], label="Model")
+            model = gr.Radio(names, value=names[0], label="Model")
             opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Opus beside it", value=[12])
             button = gr.Button("Listen", variant="primary", size="lg")
             opener = gr.UploadButton("Open an .ecdc file", file_types=[".ecdc"], variant="secondary", size="md")
-    voice = gr.HTML(about(models[0]), elem_id="voice", apply_default_css=False)
+    voice = gr.HTML(about(names[0]), elem_id="voice", apply_default_css=False)
     with gr.Column(visible=False, elem_id="results") as results:
         heard = gr.HTML(elem_id="player", **player.gradio_arguments("rate=48000"))
         numbers = gr.HTML(elem_id="numbers", apply_default_css=False)
-        with gr.Accordion("See what changed", open=False):
+        with gr.Accordion("See what changed", open=False) as changed:
             choice = gr.Radio([], show_label=False, container=False)
             seen = gr.HTML(html_template=PICTURE, elem_id="picture")
-        with gr.Accordion("Test yourself blind", open=False):
+        with gr.Accordion("Test yourself blind", open=False) as blind:
             gr.HTML(elem_id="blind", **player.gradio_blind_arguments("#player sync-player", "rate=48000"))
         with gr.Accordion("Take the files", open=False):
             files = gr.HTML(html_template=FILES, elem_id="files", apply_default_css=False)
 
-    inputs, outputs = [clip, model, opus, state], [state, heard, numbers, results, choice, files]
+    inputs, outputs = [clip, model, opus, state], [state, heard, numbers, results, changed, blind, choice, files]
     page = {"show_progress": "hidden", "api_visibility": "private"}
     listening = {"fn": on_listen, "inputs": inputs, "outputs": outputs, **page}
     for started in (
@@ -375,18 +430,19 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
     opener.upload(on_open, [opener, state], [*outputs, voice], **page).success(picture, [state, choice], seen, **page)
     model.change(about, model, voice, **page)
 
-    gr.api(endpoint_models, api_name="models")
+    gr.api(models, api_name="models")
     with gr.Group(visible=False):
         sent = gr.File(type="filepath")
-        named = gr.Textbox(models[0])
+        named = gr.Textbox(names[0])
         answer = [gr.JSON(), gr.File(file_count="multiple")]
-        gr.Button().click(endpoint_reconstruct, [sent, named], answer, api_name="reconstruct")
+        gr.Button().click(reconstruct, [sent, named], answer, api_name="reconstruct")
         kbps, lm, file = gr.Number(6), gr.Checkbox(False), gr.File()
-        gr.Button().click(endpoint_encode, [sent, named, kbps, lm], file, api_name="encode")
-        gr.Button().click(endpoint_decode, sent, file, api_name="decode")
+        gr.Button().click(encode, [sent, named, kbps, lm], file, api_name="encode")
+        gr.Button().click(decode, sent, file, api_name="decode")
 
 demo.queue(default_concurrency_limit=VISITORS_AT_ONCE, max_size=QUEUE_LENGTH)
 
 if __name__ == "__main__":
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // VISITORS_AT_ONCE))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed then as well
     demo.launch(**LAUNCH)

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
 ALWAYS_THERE = [["#top"], ["#voice"], ["#player"], ["#numbers"]]
 TINY = "encodec_24khz_tiny"
+COMPARISONS = ("See what changed", "Test yourself blind")
 PLAYER = "document.querySelector('#player sync-player')"
 
 
@@ -41,8 +42,9 @@ def upload(page, path):
     page.locator("input[type=file]").first.set_input_files(path)
 
 
-def listened(page, url, path=SPEECH):
-    page.goto(url)
+def listened(page, url, path=SPEECH, reload=True):
+    if reload:
+        page.goto(url)
     page.get_by_role("button", name="Listen", exact=True).wait_for()
     upload(page, path)
     page.wait_for_function(f"{PLAYER}?.buffers?.length === 7", timeout=90_000)
@@ -112,6 +114,28 @@ def test_everything_unfolds_and_stays_accessible(page, url, screenshots, tmp_pat
     page.locator("input[type=file][accept*=ecdc]").set_input_files(tmp_path / "again.ecdc")
     page.wait_for_function(f"{PLAYER}.buffers?.length === 1", timeout=60_000)
     assert page.evaluate(f"{PLAYER}.items[0].label") == "6 kbps"
+    page.get_by_role("button", name="Take the files").wait_for()
+    for name in COMPARISONS:
+        assert not page.get_by_role("button", name=name).is_visible(), f"{name}, without an original"
+    listened(page, url, reload=False)
+    for name in COMPARISONS:
+        page.get_by_role("button", name=name).wait_for()
+    page.get_by_role("button", name="Test yourself blind").click()
+    page.wait_for_function("document.querySelector('blind-test')?.player.buffers?.length === 3")
+
+
+def test_an_example_that_was_worked_out_is_there_at_once(page, url):
+    page.goto(url)
+    for _ in range(2):
+        page.get_by_role("button", name="Speech, 16 kHz").click()
+        page.wait_for_function(f"{PLAYER}?.buffers?.length === 7", timeout=90_000)
+        page.wait_for_function("!document.querySelector('#numbers').innerText.includes('…')", timeout=90_000)
+        page.wait_for_function("document.querySelector('#files a')", timeout=90_000)
+        remarked = app.KEPT in page.locator("#numbers").inner_text()
+        page.reload()
+    assert remarked
+    page.get_by_role("button", name="Speech, 16 kHz").click()
+    page.wait_for_function(f"{PLAYER}?.buffers?.length === 7", timeout=10_000)
 
 
 def check(axe, page, include):

@@ -63,7 +63,7 @@ def test_the_coded_file_is_that_of_the_codec_and_is_heard_again(heard, tmp_path)
         folder = tmp_path / version.point.name
         folder.mkdir()
         again = Session(folder, "")
-        hear(again, data, 30)
+        hear(again, data, 30, {TINY: TINY})
         first, second = codec.audio.load(version.wav)[0], codec.audio.load(again.versions[0].wav)[0]
         assert (first - second).abs().max() < 2**-14
         with zipfile.ZipFile(again.archive()) as archive:
@@ -74,7 +74,7 @@ def test_the_coded_file_is_that_of_the_codec_and_is_heard_again(heard, tmp_path)
 def test_a_file_that_is_too_long_is_refused_by_its_header(heard, tmp_path):
     session, _, _ = heard
     with pytest.raises(EvalError, match=r"3.0 s; allowed are more than 0 and at most 2 s"):
-        hear(Session(tmp_path, ""), session.versions[0].coded.read_bytes(), 2)
+        hear(Session(tmp_path, ""), session.versions[0].coded.read_bytes(), 2, {TINY: TINY})
     assert not list(tmp_path.iterdir())
 
 

@@ -3,7 +3,7 @@
 import io
 import logging
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 import codec
+from codec.container import read_header
 from codec.ecdc import open_file, recode
 from encodec_eval.metrics import METRICS
 from encodec_eval.systems import Encodec, Opus
+from encodec_eval.systems.encodec import load_encodec, load_language_model
 from encodec_eval.types import Clip, EvalError, Output, Point, Score
 from encodec_eval.work import safe_name, score
 
@@ -77,11 +79,15 @@ class Version:
 
 @dataclass
 class Session:
-    """What one listener has made of one clip. Its files lie in `folder`; nothing is shared between sessions."""
+    """What one listener has made of one clip. Its files lie in `folder`; nothing is shared between sessions.
+
+    Once `finished`, it does not change any more.
+    """
 
     folder: Path
     model: str
     versions: list[Version] = field(default_factory=list)
+    finished: bool = False
 
     @property
     def original(self) -> Path:
@@ -148,7 +154,7 @@ def listen(
     session: Session, audio: Tensor, sample_rate: int, system: Encodec, opus_kbps: Sequence[float] = ()
 ) -> Iterator[None]:
     """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores,
-    each one's entropy-coded file where the model has a language model."""
+    each one's entropy-coded file where the model has a language model, and the end."""
     codec.audio.save(session.original, audio, sample_rate)
     clip = Clip("clip", str(session.original), sample_rate, audio.shape[0], audio.shape[-1])
     yield
@@ -164,28 +170,38 @@ def listen(
         version.scores = {s.metric: s for s in score(clip, audio, sample_rate, output, metrics)}
         yield
     try:
-        lm = codec.language_model_for(system.model)
+        lm = load_language_model(system.model)
     except codec.CheckpointError as error:
         logger.info("no entropy coding: %s", error)
-        return
-    for version in session.versions:
-        if version.codes is not None:
-            session.add_entropy_coded(version, system.loaded, lm)
-            yield
+    else:
+        for version in session.versions:
+            if version.codes is not None:
+                session.add_entropy_coded(version, system.loaded, lm)
+                yield
+    session.finished = True
+    yield
 
 
-def hear(session: Session, data: bytes, max_s: float) -> None:
-    """Fill a session with what an `.ecdc` file holds. Its header is judged before anything is decoded.
+def hear(session: Session, data: bytes, max_s: float, models: Mapping[str, str]) -> None:
+    """Fill a session with what an `.ecdc` file holds, decoded by that one of `models` (name: what to load) it names.
 
-    Raises `EcdcError` for a damaged file or an unknown model, `EvalError` for more than `max_s` seconds.
+    Its header is judged before a model is loaded or anything decoded.
+    Raises `EcdcError` for a damaged file, `EvalError` for another model or more than `max_s` seconds.
     """
-    header, model, blocks = open_file(io.BytesIO(data))
+    known = {Path(name).name: name for name in models}
+    wanted = read_header(io.BytesIO(data)).model
+    if wanted not in known:
+        raise EvalError(f"the file needs model {wanted!r}; here are {', '.join(known)}")
+    name = known[wanted]
+    header, model, blocks = open_file(io.BytesIO(data), load_encodec(models[name], "cpu"))
     duration_s = header.audio_length / model.config.sampling_rate
     if not 0 < duration_s <= max_s:
         raise EvalError(f"the file holds {duration_s:.1f} s; allowed are more than 0 and at most {max_s:g} s")
     audio = torch.cat(list(blocks), dim=-1)
     kbps = header.codebooks * model.config.codebook_nbits * model.config.frame_rate / 1000
-    point = Point(f"{model.name}@{kbps:g}", model.name, kbps)
-    session.model = model.name
-    output = Output(point, audio, model.config.sampling_rate, coded=data, suffix=".ecdc")
+    output = Output(
+        Point(f"{name}@{kbps:g}", name, kbps), audio, model.config.sampling_rate, coded=data, suffix=".ecdc"
+    )
+    session.model = name
     session.add(output, duration_s)
+    session.finished = True

@@ -52,13 +52,14 @@ class Encodec:
 
     `encode_s` is the time of that one pass at the highest wanted bandwidth. Bandwidths of a model without segments
     are decoded in batches, whose time is shared out evenly. With `lm`, the codes are also entropy-coded with the
-    model's language model: the same audio in fewer bytes.
+    model's language model: the same audio in fewer bytes. `title` stands in the names of points for the model's name.
     """
 
     model: str
     bandwidths: tuple[float, ...] | None = None
     device: str = "cpu"
     lm: bool = False
+    title: str = ""
 
     def __post_init__(self) -> None:
         allowed = self.loaded.config.target_bandwidths
@@ -77,7 +78,7 @@ class Encodec:
 
     @cached_property
     def points(self) -> Sequence[Point]:
-        series = self.loaded.name
+        series = self.title or self.loaded.name
         bandwidths = sorted(self.bandwidths or self.loaded.config.target_bandwidths)
         return [Point(f"{series}@{number(b)}", series, b) for b in bandwidths]
 
