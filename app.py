@@ -5,6 +5,7 @@
 The functions are plain Python; `demo` is the page.
 """
 
+import atexit
 import hashlib
 import html
 import importlib.util
@@ -20,9 +21,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+# Read when Gradio is imported: everything that it and the app write goes into one folder, which goes when the app ends.
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="encodec-app-")
+
 import gradio as gr
 import torch
-from gradio.utils import get_upload_folder
 
 import codec
 from codec.weights import DEFAULT_MODEL, hub_reachable
@@ -139,10 +142,10 @@ def about(model: str) -> str:
     return f"<p><b>{html.escape(model)}</b>: {html.escape(text)}</p>"
 
 
-# Sessions lie where Gradio serves files from. What the examples gave is served by its path and left alone by Gradio.
-Path(get_upload_folder()).mkdir(parents=True, exist_ok=True)
-TEMPORARY = tempfile.TemporaryDirectory(prefix="encodec-", dir=get_upload_folder())
-SESSIONS, EXAMPLE_SESSIONS = Path(TEMPORARY.name, "sessions"), Path(TEMPORARY.name, "examples")
+TEMPORARY = Path(os.environ["GRADIO_TEMP_DIR"])
+atexit.register(shutil.rmtree, TEMPORARY, ignore_errors=True)
+SESSIONS = TEMPORARY / "sessions"
+EXAMPLE_SESSIONS = TEMPORARY / "examples"  # served by path, so that Gradio does not delete what is kept
 gr.set_static_paths([EXAMPLE_SESSIONS])
 kept: dict[tuple[bytes, str, tuple[float, ...]], Session] = {}
 

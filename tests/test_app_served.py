@@ -1,6 +1,7 @@
 """`python app.py` as a user starts it: with a checkpoint folder of their own, through gradio_client and MCP."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -31,7 +32,7 @@ START_S = 120
 @contextmanager
 def started(folder, **variables):
     """The URL of the app, whose process ends with the block."""
-    environment = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "GRADIO_SERVER_NAME": "127.0.0.1", **variables}
+    environment = {**os.environ, "TMPDIR": str(folder), "GRADIO_SERVER_NAME": "127.0.0.1", **variables}
     log = folder.parent / "app.log"
     with log.open("w") as output:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
@@ -51,10 +52,10 @@ def started(folder, **variables):
 def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     random_48khz(folder / "stereo_random")
-    (folder / "gradio").mkdir()
-    with started(folder / "gradio", ENCODEC_MODELS=str(folder / "stereo_random")) as url:
+    (folder / "temporary").mkdir()
+    with started(folder / "temporary", ENCODEC_MODELS=str(folder / "stereo_random")) as url:
         yield url
-    left = [path for path in (folder / "gradio").rglob("*") if path.is_file() and path.stat().st_size]
+    left = list((folder / "temporary").glob("encodec-app-*"))
     assert not left, f"the app left {left} behind"
 
 
@@ -104,10 +105,7 @@ def test_mcp_clients_list_the_tools_and_use_them(url):
             await session.initialize()
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             models = await session.call_tool("models", {})
-            uploaded = httpx.post(
-                f"{url}/gradio_api/upload", files={"files": (SPEECH.name, SPEECH.read_bytes())}
-            ).json()
-            clip = f"{url}/gradio_api/file={uploaded[0]}"
+            clip = "data:audio/flac;base64," + base64.b64encode(SPEECH.read_bytes()).decode()
             arguments = {"clip": clip, "model": TINY, "bandwidth": 6, "language_model": False}
             return tools, models, await session.call_tool("encode", arguments)
 
