@@ -123,7 +123,7 @@ def rate_axis(axes: Axes, rates: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(FixedLocator([t for t in TICKS if min(rates) / 1.15 <= t <= max(rates) * 1.15]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:g}"))
-    axes.set_xlabel("measured payload rate [kbps]")
+    axes.set_xlabel("payload rate [kbps] (of the file, or asked for, where no payload is known)")
 
 
 def place_labels(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:

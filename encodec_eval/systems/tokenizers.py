@@ -21,8 +21,10 @@ def load_tokenizer(name: str, device: str) -> Any:
     """A tokenizer of transformers in evaluation mode, loaded once a process. Raises `EvalError` if it cannot be had."""
     try:
         from transformers import AutoConfig, AutoModel
+        from transformers.utils import logging
     except ImportError as error:
         raise EvalError("hf: systems need transformers: pip install 'encodec-tools[transformers]'") from error
+    logging.disable_progress_bar()  # of every worker, in the midst of the run's own
     try:
         AutoConfig.from_pretrained(name)
         model = AutoModel.from_pretrained(name, trust_remote_code=False).eval().to(device)
