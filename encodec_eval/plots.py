@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from encodec_eval.literature import ENCODEC_SPEECH
 from encodec_eval.metrics import METRICS
@@ -155,6 +155,7 @@ def codebooks(usage: pd.DataFrame, set_name: str) -> Figure:
             rows.codebook, rows.used, color=colour, linestyle=":", linewidth=1.6, label=f"{series}: entries in use"
         )
     axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("codebook")
     axes.set_ylabel("entries")
     axes.set_title(f"Codebook usage on {set_name}", loc="left", fontweight="bold")
