@@ -230,9 +230,10 @@ def _read_portable(
         )
 
     def damage(number: int, error: EcdcError) -> Piece:
+        told = f"segment {number} of {len(header.segments)} is damaged: {error}"
         if skip_damaged:
-            return Piece(None, error=str(error))
-        raise EcdcError(f"segment {number} of {len(header.segments)} is damaged: {error}")
+            return Piece(None, error=told)
+        raise EcdcError(told)
 
     numbered = zip(enumerate(header.segments), piece_frames(config, header.audio_length), strict=True)
     for frames, group in groupby(numbered, key=lambda item: item[1]):

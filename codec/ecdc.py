@@ -1,6 +1,7 @@
 """Audio <-> `.ecdc` files: `compress`, `decompress`, and the same for file objects of any length."""
 
 import io
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,8 @@ from codec.errors import EcdcError
 from codec.language_model import LanguageModel, language_model_for
 from codec.model import EncodecModel, load_model
 from codec.streaming import DecoderStream, EncoderStream
+
+logger = logging.getLogger(__name__)
 
 BLOCK = 1 << 19  # samples pushed at once
 
@@ -283,7 +286,9 @@ def _decode_all(model: EncodecModel, header: Header, pieces: Iterator[Piece]) ->
     config = model.config
     stream = DecoderStream(model)
     lengths = piece_frames(config, header.audio_length)
-    for frames, (codes, scale, _) in zip(lengths, pieces, strict=True):
+    for frames, (codes, scale, error) in zip(lengths, pieces, strict=True):
+        if codes is None:
+            logger.warning("%s; it is silent", error)
         like = torch.zeros(1, header.codebooks, frames, dtype=torch.int64, device=model.device)
         factor = torch.full((1, 1), scale or 0.0, dtype=model.dtype, device=model.device) if config.normalize else None
         if codes is not None:

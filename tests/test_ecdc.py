@@ -218,7 +218,7 @@ def test_swapped_segments_are_damage():
     assert crc != other_crc
 
 
-def test_skipping_makes_silence(trios, installed):
+def test_skipping_makes_silence_and_says_so(trios, installed, caplog):
     model = trios["48khz"].ours
     wav = noise(2, 140_000)
     data = codec.compress(model, wav, 3.0, installed)
@@ -230,6 +230,7 @@ def test_skipping_makes_silence(trios, installed):
         codec.decompress(bytes(damaged), model, installed)
     expected = codec.decompress(data, model, installed)[0]
     heard = codec.decompress(bytes(damaged), model, installed, skip_damaged=True)[0]
+    assert caplog.messages == ["segment 1 of 3 is damaged: its checksum differs; it is silent"]
     assert torch.equal(heard[:, :47_520], expected[:, :47_520])
     assert not heard[:, 47_520:95_040].any()
     assert torch.equal(heard[:, 95_520:], expected[:, 95_520:])

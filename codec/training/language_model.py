@@ -78,7 +78,7 @@ def _write_codes(model: codec.EncodecModel, file: Path, start: int, gain: float,
     wav, rate = codec.audio.load(file, start, PIECE_S * codec.audio.info(file).sample_rate)
     wav = codec.audio.resample(codec.audio.to_channels(wav, config.audio_channels), rate, config.sampling_rate)
     encoded = model.encode(gain * wav[None], bandwidth=max(config.target_bandwidths))
-    codes = torch.cat([segment[0] for segment in encoded.audio_codes], dim=-1)
+    codes = torch.cat([segment[0] for segment in encoded[0]], dim=-1)
     partial = path.with_suffix(".part")
     with partial.open("wb") as stream:
         np.save(stream, codes.numpy().astype(np.uint16))
