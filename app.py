@@ -38,6 +38,9 @@ from encodec_eval.systems import Encodec
 from encodec_eval.systems.encodec import load_language_model
 from encodec_eval.types import EvalError, UndefinedError
 
+TEMPORARY = Path(os.environ["GRADIO_TEMP_DIR"])
+atexit.register(shutil.rmtree, TEMPORARY, ignore_errors=True)
+
 try:
     import spaces
 
@@ -142,8 +145,6 @@ def about(model: str) -> str:
     return f"<p><b>{html.escape(model)}</b>: {html.escape(text)}</p>"
 
 
-TEMPORARY = Path(os.environ["GRADIO_TEMP_DIR"])
-atexit.register(shutil.rmtree, TEMPORARY, ignore_errors=True)
 SESSIONS = TEMPORARY / "sessions"
 EXAMPLE_SESSIONS = TEMPORARY / "examples"  # served by path, so that Gradio does not delete what is kept
 gr.set_static_paths([EXAMPLE_SESSIONS])

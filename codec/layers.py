@@ -236,7 +236,7 @@ def _elu(x: Tensor) -> Tensor:
     # F.elu computes expm1, for twice as long as these steps take.
     y = torch.empty_like(x)
     steps = max(1, ELU_BLOCK // (x.shape[0] * x.shape[2]))
-    for source, target in zip(x.split(steps, dim=1), y.split(steps, dim=1), strict=True):
+    for source, target in zip(torch.split(x, steps, dim=1), torch.split(y, steps, dim=1), strict=True):
         torch.maximum(source, source.clamp(max=0).mul_(math.log2(math.e)).exp2_().sub_(1), out=target)
     return y
 

@@ -157,9 +157,9 @@ class EncodecModel(nn.Module):
             for run in _runs([stop - start for start, stop in own]):
                 wav = torch.cat([input_values[items, :, start:stop] for start, stop in own[run]])
                 run_codes, scale = self.encode_segment(wav, codebooks)
-                codes[run, items, :, : run_codes.shape[-1]] = run_codes.unflatten(0, (-1, len(items)))
+                codes[run, items, :, : run_codes.shape[-1]] = run_codes.reshape(-1, len(items), *run_codes.shape[1:])
                 if scales is not None and scale is not None:
-                    scales[run, items] = scale.unflatten(0, (-1, len(items)))
+                    scales[run, items] = scale.reshape(-1, len(items), 1)
         output = EncodecEncoderOutput(
             codes, list(scales) if scales is not None else [None] * len(spans), frames[0] - frames[-1]
         )
@@ -224,7 +224,7 @@ class EncodecModel(nn.Module):
                 codes = audio_codes[run][:, items, :, : counts[run.start]].flatten(0, 1)
                 scales = [scale[items] for scale in audio_scales[run] if scale is not None]
                 run_audio = self.decode_segment(codes, torch.cat(scales) if scales else None)
-                pieces += run_audio.unflatten(0, (-1, len(items)))
+                pieces += run_audio.reshape(-1, len(items), *run_audio.shape[1:])
             audio[items, :, :length] = overlap_add(pieces, stride)[..., :length].to(audio.dtype)
         return EncodecDecoderOutput(audio) if self._wants_dict(return_dict) else (audio,)
 

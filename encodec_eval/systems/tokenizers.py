@@ -24,7 +24,7 @@ def load_tokenizer(name: str, device: str) -> Any:
         from transformers.utils import logging
     except ImportError as error:
         raise EvalError("hf: systems need transformers: pip install 'encodec-tools[transformers]'") from error
-    logging.disable_progress_bar()  # of every worker, in the midst of the run's own
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of every worker, in the midst of the run's own
     try:
         AutoConfig.from_pretrained(name)
         model = AutoModel.from_pretrained(name, trust_remote_code=False).eval().to(device)
