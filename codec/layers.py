@@ -20,7 +20,7 @@ from codec.config import EncodecConfig
 
 State: TypeAlias = Any  # None, a Tensor, or a nested tuple of these
 ELU_BLOCK = 2**16  # numbers, whose temporaries stay in the processor's cache
-FEW_FRAMES = 12  # for which oneDNN and nn.LSTM would rearrange their weights for longer than they compute
+FEW_FRAMES = 24  # for which oneDNN and nn.LSTM would rearrange their weights for longer than they compute
 
 
 class Layer(nn.Module):
@@ -166,16 +166,21 @@ class Lstm(Layer):
         return x + y.transpose(0, 1), None if last else state
 
     def _frame_by_frame(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """As nn.LSTM `[T, B, C]`: each layer takes its input of all frames in one product, then step after step."""
         if state is None:
             state = (x.new_zeros(self.lstm.num_layers, *x.shape[1:]),) * 2
-        hidden, cell = list(state[0]), list(state[1])
-        outputs = []
-        for frame in x:
-            for n, weights in enumerate(self.lstm.all_weights):
-                hidden[n], cell[n] = torch.lstm_cell(frame, (hidden[n], cell[n]), *weights)
-                frame = hidden[n]
-            outputs.append(frame)
-        return torch.stack(outputs), (torch.stack(hidden), torch.stack(cell))
+        after = []
+        for (w_in, w_hidden, b_in, b_hidden), hidden, cell in zip(self.lstm.all_weights, *state, strict=True):
+            outputs = []
+            for gates in F.linear(x, w_in, b_in + b_hidden):
+                opened, kept, new, shown = torch.chunk(gates + F.linear(hidden, w_hidden), 4, dim=-1)
+                cell = kept.sigmoid() * cell + opened.sigmoid() * new.tanh()
+                hidden = shown.sigmoid() * cell.tanh()
+                outputs.append(hidden)
+            x = torch.stack(outputs)
+            after.append((hidden, cell))
+        hiddens, cells = zip(*after, strict=True)
+        return x, (torch.stack(hiddens), torch.stack(cells))
 
 
 class ResidualBlock(Layer):
