@@ -411,7 +411,8 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
             button = gr.Button("Listen", variant="primary", size="lg")
             opener = gr.UploadButton("Open an .ecdc file", file_types=[".ecdc"], variant="secondary", size="md")
     voice = gr.HTML(about(names[0]), elem_id="voice", apply_default_css=False)
-    with gr.Column(visible=False, elem_id="results") as results:
+    # Hidden, not absent: a value that comes with the component that shows it can be lost on the way to its script.
+    with gr.Column(visible="hidden", elem_id="results") as results:
         heard = gr.HTML(elem_id="player", **player.gradio_arguments("rate=48000"))
         numbers = gr.HTML(elem_id="numbers", apply_default_css=False)
         with gr.Accordion("See what changed", open=False) as changed:

@@ -83,7 +83,6 @@ def test_a_part_is_looped_by_dragging(page, url):
     assert loop["start"] <= page.evaluate(f"{PLAYER}.probe().position") <= loop["end"]
 
 
-@pytest.mark.xfail(reason="known defect: a clip uploaded again after a reload is not heard again", strict=False)
 def test_everything_unfolds_and_stays_accessible(page, url, screenshots, tmp_path):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     listened(page, url)
