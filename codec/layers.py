@@ -161,7 +161,8 @@ class Lstm(Layer):
     def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
         if x.shape[1] == 0:
             return x, state
-        run = self._frame_by_frame if x.shape[1] <= FEW_FRAMES else self.lstm
+        few = x.shape[1] <= FEW_FRAMES and x.device.type == "cpu"
+        run = self._frame_by_frame if few else self.lstm
         y, state = run(x.transpose(0, 1), state)
         return x + y.transpose(0, 1), None if last else state
 
@@ -238,7 +239,7 @@ def _elu(x: Tensor) -> Tensor:
     """ELU of `[B, T, C]`."""
     if x.requires_grad or x.device.type != "cpu" or x.numel() < ELU_BLOCK // 8:
         return F.elu(x)
-    # F.elu computes expm1, for twice as long as these steps take.
+    # F.elu computes expm1, for twice as long as these steps take, except on little, where their calls cost more.
     y = torch.empty_like(x)
     steps = max(1, ELU_BLOCK // (x.shape[0] * x.shape[2]))
     for source, target in zip(torch.split(x, steps, dim=1), torch.split(y, steps, dim=1), strict=True):
