@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module = importlib.import_module(COMMANDS[name][0])
         from codec import CodecError
         from encodec_eval.types import EvalError
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, RuntimeError) as error:  # torchaudio raises all three beside a wrong torch
         print(f"error: {error}{mend(error)}", file=sys.stderr)
         return 2
     parser = argparse.ArgumentParser(prog=f"python -m encodec_eval {name}", description=module.__doc__)
@@ -53,8 +53,8 @@ def usage() -> str:
 
 def mend(error: Exception) -> str:
     """How to repair a torchaudio that does not fit the torch beside it."""
-    if any(word in str(error) for word in ("torchaudio", "libtorch", "libc10", "libcuda")):
-        return " (torchaudio does not fit this torch: pip install --force-reinstall torch torchaudio)"
+    if any(word in str(error).lower() for word in ("torchaudio", "libtorch", "libc10", "libcuda")):
+        return " (torchaudio does not fit this torch: pip install --force-reinstall 'torch<2.15' torchaudio)"
     return ""
 
 

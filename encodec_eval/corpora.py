@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 import pandas as pd
 
 REACHABLE_TIMEOUT_S = 3.0
-TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --force-reinstall torch torchaudio"
+TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --force-reinstall 'torch<2.15' torchaudio"
 
 
 @dataclass(frozen=True)
