@@ -13,7 +13,7 @@ import torch
 
 import codec
 from codec.__main__ import main
-from tests.ecdc_corpus import CONFIGS, FOLDER, LM, PREFIX
+from tests.ecdc_corpus import FOLDER, read_entry
 
 SPEECH = Path(__file__).parents[1] / "encodec_eval/data/librispeech-mini/test-other/2033/164914/2033-164914-0000.flac"
 MODEL = ["--model", "encodec_24khz_tiny"]
@@ -152,13 +152,9 @@ def test_errors_are_one_line_and_leave_nothing(clip, tmp_path, capsys):
 @pytest.mark.parametrize("path", sorted(FOLDER.iterdir()), ids=lambda path: path.name)
 def test_corpus_of_the_fuzzer(path):
     """Every kept input reads to its end or raises `EcdcError`; valid files do not raise."""
-    data = path.read_bytes()
-    file = io.BytesIO(data[PREFIX:])
     error = None
     try:
-        header = codec.container.read_header(file)
-        config = CONFIGS[data[0] % len(CONFIGS)]
-        list(codec.container.read(file, header, config, LM if header.lm else None, bool(data[0] & 128)))
+        read_entry(path.read_bytes())
     except codec.EcdcError as caught:
         error = caught
     assert error is None or not path.name.startswith("valid"), error

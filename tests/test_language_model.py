@@ -94,13 +94,12 @@ def test_portable_products_are_exact_in_any_order():
     """The premise of the format: sums in reversed order, in blocks, and as Python integers give the same integers."""
     ours, _ = pair(dim=200, size=1024)
     linear = PortableLanguageModel(ours)._layers[0].up
+    weight = torch.from_numpy(linear.weight * portable.WEIGHT_UNIT)
     x = torch.randint(-int(portable.LIMIT), int(portable.LIMIT) + 1, (3, 200)).double()
-    expected = x @ linear.weight.T
-    assert torch.equal(x.flip(1) @ linear.weight.flip(1).T, expected)
-    assert torch.equal(
-        sum(part @ w.T for part, w in zip(x.split(7, 1), linear.weight.split(7, 1), strict=True)), expected
-    )
-    row = sum(int(a) * int(b) for a, b in zip(x[0].tolist(), linear.weight[5].tolist(), strict=True))
+    expected = x @ weight.T
+    assert torch.equal(x.flip(1) @ weight.flip(1).T, expected)
+    assert torch.equal(sum(part @ w.T for part, w in zip(x.split(7, 1), weight.split(7, 1), strict=True)), expected)
+    row = sum(int(a) * int(b) for a, b in zip(x[0].tolist(), weight[5].tolist(), strict=True))
     assert int(expected[0, 5]) == row
 
 
