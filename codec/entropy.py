@@ -44,7 +44,7 @@ def encode(lm: LanguageModel, codes: Tensor) -> bytes:
             chosen = symbols.T[start + first : start + first + len(part), :, None]
             ends = np.pad(model.cumulative(part), ((0, 0), (0, 0), (1, 0)))
             shares = np.take_along_axis(ends, np.concatenate([chosen, chosen + 1], axis=-1), axis=-1)
-            for low, high in shares.astype(np.int64).reshape(-1, 2).tolist():
+            for low, high in shares.reshape(-1, 2).tolist():
                 coder.push(low, high)
     coder.finish()
     return file.getvalue()
@@ -61,7 +61,7 @@ def decode(lm: LanguageModel, bodies: Sequence[bytes], codebooks: int, frames: i
     state = model.start(len(bodies), frames)
     previous = np.zeros((len(bodies), codebooks, 1), np.int64)
     for frame in range(frames):
-        tables = model.cumulative(model.advance(previous, state)[:, 0]).astype(np.int64)
+        tables = model.cumulative(model.advance(previous, state)[:, 0])
         for item, (decoder, result) in enumerate(zip(decoders, results, strict=True)):
             if isinstance(result, EcdcError):
                 continue

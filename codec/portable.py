@@ -9,8 +9,9 @@ Why that holds. All values are integers in float64 (fixed point: activations in 
    to a rounding boundary than any library's error (a test measures that distance).
 So the encoder may run over a whole clip at once and the decoder frame by frame on other hardware.
 
-The rest is NumPy's, torch does the products: a step is some 400 operations on small arrays, each of which costs torch
-several times the microsecond that it costs NumPy.
+Speed. A step of the decoder reads all weights once and does some 300 operations on small arrays. NumPy does all that:
+an operation costs torch several times the microsecond that it costs NumPy, and its product with a row is slower. The
+encoder's products, of many rows, are torch's.
 """
 
 import math
@@ -39,6 +40,7 @@ EXP_ONE = 1 << 20
 TURN = 1 << 16  # steps of the cosine table
 PHASE_BITS = 40
 CHUNK = 256  # frames evaluated at once: bounds memory, changes no value
+FEW_ROWS = 16  # products of up to so many rows are NumPy's
 
 
 @lru_cache
@@ -81,23 +83,37 @@ def _product(a: Array, b: Array) -> Array:
 
 
 class _Linear:
-    """Exact product with integer weights `[out, in]`; the result is in units again and clamped."""
+    """Exact product with integer weights `[out, in]`; the result is in units again and clamped.
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        self.weight, self.bias = _fixed(weight, WEIGHT_UNIT), _fixed(bias, WEIGHT_UNIT * UNIT)
-        largest = (self.weight.abs().sum(-1) * LIMIT + self.bias.abs()).max()
+    `weight` holds them divided by `WEIGHT_UNIT`: a power of two, so the product needs only to be rounded.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, offset: float = 0.0) -> None:
+        """`offset` (an even integer) is added to the results, which are then not clamped."""
+        rows, biases = _fixed(weight, WEIGHT_UNIT), _fixed(bias, WEIGHT_UNIT * UNIT) + offset * WEIGHT_UNIT
+        largest = (rows.abs().sum(-1) * LIMIT + biases.abs()).max()
         if not largest < EXACT:
             raise CheckpointError(
                 "language model has weights too large for exact coding: a row's sum must be below 2^19"
             )
-        if weight.shape[0] >= weight.shape[1]:
-            self.weight = self.weight.t().contiguous().t()  # the faster layout for one row
+        rows /= WEIGHT_UNIT
+        # In memory the longer dimension comes last: the faster layout for one row.
+        self.weight: Array = (rows.t().contiguous().t() if rows.shape[0] >= rows.shape[1] else rows).numpy()
+        self.bias: Array = (biases / WEIGHT_UNIT).numpy()
+        self.clamped = not offset
 
     def __call__(self, x: Array) -> Array:
-        rows = torch.from_numpy(x.reshape(-1, x.shape[-1]))
-        product: Array = torch.addmm(self.bias, rows, self.weight.t()).numpy()
-        product *= 1 / WEIGHT_UNIT
-        return _bounded(np.rint(product, out=product)).reshape(*x.shape[:-1], len(self.bias))
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) <= FEW_ROWS:
+            product: Array = np.matmul(rows, self.weight.T)
+            product += self.bias
+        else:
+            operands = (torch.from_numpy(operand) for operand in (self.bias, rows, self.weight.T))
+            product = torch.addmm(*operands).numpy()
+        np.rint(product, out=product)
+        if self.clamped:
+            _bounded(product)
+        return product.reshape(*x.shape[:-1], -1)
 
 
 class _Norm:
@@ -127,13 +143,13 @@ def _bounded(x: Array) -> Array:
 
 
 def _gelu(x: Array) -> Array:
-    return gelu_table()[(x + LIMIT).astype(np.intp)]
+    """GELU of `x - LIMIT`, clamped."""
+    return gelu_table().take(x.astype(np.intp), mode="clip")
 
 
 def _exp(steps: Array) -> Array:
-    """`EXP_ONE * exp(-steps / EXP_STEPS)` for integers `steps >= 0`, which it overwrites."""
-    table = exp_table()
-    return table[np.minimum(steps, len(table) - 1, out=steps).astype(np.intp)]
+    """`EXP_ONE * exp(-steps / EXP_STEPS)` for integers `steps >= 0`; the table ends with zeros."""
+    return exp_table().take(steps.astype(np.intp), mode="clip")
 
 
 class _Layer:
@@ -142,7 +158,7 @@ class _Layer:
         self.heads = attention.num_heads
         self.project = _Linear(attention.in_proj_weight, attention.in_proj_bias)
         self.out = _Linear(attention.out_proj.weight, attention.out_proj.bias)
-        self.up = _Linear(layer.linear1.weight, layer.linear1.bias)
+        self.up = _Linear(layer.linear1.weight, layer.linear1.bias, offset=LIMIT)  # as `_gelu` wants it
         self.down = _Linear(layer.linear2.weight, layer.linear2.bias)
         self.norm1, self.norm2 = _Norm(layer.norm1), _Norm(layer.norm2)
         self.sharpness = EXP_STEPS / (UNIT * UNIT * math.sqrt(attention.head_dim))
@@ -167,9 +183,13 @@ class _Layer:
 
 @dataclass
 class State:
-    """What `advance` carries on: keys and values `[layers, 2, B, H, capacity, D / H]`, rows in use, frames seen."""
+    """What `advance` carries on: keys and values `[layers, 2, B, H, capacity, D / H]`, rows in use, frames seen.
+
+    `positions [frames, D]` are the position embeddings of all frames to come.
+    """
 
     cache: Array
+    positions: Array
     used: int
     position: int
 
@@ -204,7 +224,7 @@ class PortableLanguageModel:
         cache = np.zeros((config.layers, 2, batch, *shape))
         for layer, rows in zip(self._layers, cache, strict=True):
             rows[..., :1, :] = layer.split(np.zeros((batch, 1, config.dim)))[1:]
-        return State(cache, 1, 0)
+        return State(cache, self._positions(frames), 1, 0)
 
     def advance(self, previous: NDArray[np.int64], state: State) -> Array:
         """Features `[B, n, D]` of the next `n <= CHUNK` frames; moves `state` on.
@@ -214,7 +234,7 @@ class PortableLanguageModel:
         n, context = previous.shape[-1], self.config.context
         embedded = self._embeddings[np.arange(self.codebooks), previous.swapaxes(1, 2)]
         x = self._norm_in(np.add.reduce(embedded, -2, dtype=np.float64))
-        x += self._positions(state.position, n)
+        x += state.positions[state.position : state.position + n]
         if state.used + n > state.cache.shape[-2]:
             state.cache[..., :context, :] = state.cache[..., state.used - context : state.used, :].copy()
             state.used = context
@@ -230,7 +250,7 @@ class PortableLanguageModel:
         state.used, state.position = end, state.position + n
         return x
 
-    def cumulative(self, features: Array) -> Array:
+    def cumulative(self, features: Array) -> NDArray[np.int32]:
         """Features `[..., D]` -> increasing ends of the shares of all codes, `[..., K, codebook_size]`, integers.
 
         Every code owns at least 2 of `TOTAL`.
@@ -243,11 +263,11 @@ class PortableLanguageModel:
         total = np.add.reduce(weights, -1, keepdims=True)
         weights *= TOTAL - 2 * size
         weights /= total
-        np.floor(weights, out=weights)
-        weights += 2
-        return np.add.accumulate(weights, -1, out=weights)
+        shares = weights.astype(np.int32)  # rounded down
+        shares += 2
+        return np.add.accumulate(shares, -1, dtype=np.int32, out=shares)
 
-    def _positions(self, first: int, n: int) -> Array:
-        phase = (np.arange(first, first + n)[:, None] * self._turns) & ((1 << PHASE_BITS) - 1)
+    def _positions(self, frames: int) -> Array:
+        phase = (np.arange(frames)[:, None] * self._turns) & ((1 << PHASE_BITS) - 1)
         index = phase >> (PHASE_BITS - TURN.bit_length() + 1)
         return cosine_table()[np.concatenate([index, (index - TURN // 4) % TURN], axis=-1)]
