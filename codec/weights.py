@@ -234,8 +234,9 @@ def _unfold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for key in [key for key in state if key.endswith(".conv.weight")]:
         weight = unfolded.pop(key)
         stem = key.removesuffix(".weight")
-        unfolded[stem + norm_name] = weight.double().flatten(1).norm(dim=1).view(-1, 1, 1).to(weight.dtype)
-        unfolded[stem + direction_name] = weight
+        norm = weight.double().flatten(1).norm(dim=1).view(-1, 1, 1).to(weight.dtype)
+        unfolded[stem + norm_name] = norm
+        unfolded[stem + direction_name] = torch.where(norm > 0, weight, 1.0)  # zeros have no direction: any will do
     return unfolded
 
 

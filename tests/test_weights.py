@@ -62,6 +62,15 @@ def test_what_we_save_opens_in_transformers_with_the_same_codes_and_comes_back(t
     assert EncodecFeatureExtractor.from_pretrained(tmp_path / "saved").sampling_rate == 24_000
 
 
+def test_a_channel_of_zeros_survives_saving(small_folder, tmp_path):
+    ours = EncodecModel.from_pretrained(small_folder)
+    ours.encoder.layers[0].conv.weight[1] = 0
+    ours.save_pretrained(tmp_path / "saved")
+    for kind in (EncodecModel, transformers.EncodecModel):
+        weight = kind.from_pretrained(tmp_path / "saved").encoder.layers[0].conv.weight
+        assert torch.equal(weight[1], torch.zeros_like(weight[1])) and weight[0].abs().min() > 0, kind
+
+
 def test_pytorch_bin_folder_loads(small_folder):
     model = EncodecModel.from_pretrained(small_folder)
     torch.save(load_file(small_folder / "model.safetensors"), small_folder / "pytorch_model.bin")

@@ -1,6 +1,7 @@
 """`python -m codec.training --data DIR --config NAME`: train a model; with torchrun, on several devices."""
 
 import argparse
+import dataclasses
 import functools
 import logging
 import os
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace, rank: int) -> None:
     config = CONFIGS[options.config]
+    if options.steps:
+        config = dataclasses.replace(config, steps=options.steps)
     folder = options.out or Path("runs") / options.config
     if options.resume and not (folder / STATE_NAME).is_file():
         raise FileNotFoundError(f"{folder} has no {STATE_NAME} to resume from")
@@ -105,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
     parser.add_argument("--init", help="begin from this model's weights: a bundled name, folder or hub id")
     parser.add_argument("--hours", type=float, help="stop after this long; --resume goes on")
+    parser.add_argument(
+        "--steps", type=int, help="of the run, over which the rate falls to 0, if not the configuration's"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun 'cuda' is each its own")
     parser.add_argument("--batch", type=int, help="items per step and process, instead of the configuration's")
     parser.add_argument("--validation", help="set or folder of held-out speakers, as in encodec_eval --set")

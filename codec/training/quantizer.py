@@ -109,10 +109,11 @@ class QuantizerTrainer(nn.Module):
         self.generator.set_state(state.cpu())
 
 
-def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Generator) -> Tensor:
+def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Generator, sample: int = 100_000) -> Tensor:
     """Lloyd's algorithm from random points of `[M, D]`: centres `[clusters, D]`. A cluster that is empty begins anew.
 
-    With fewer points than clusters, points are repeated.
+    The iterations run on at most `sample` points, then two on all of them: far from the end few points show the way,
+    but a centre is only as good as the mean it is. With fewer points than clusters, points are repeated.
     """
 
     def some(count: int) -> Tensor:
@@ -122,10 +123,11 @@ def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Gene
         return points[chosen[:count].to(points.device)]
 
     centres = some(clusters).clone()
-    for _ in range(iterations):
-        indices = nearest(points, centres)
+    few = some(sample) if len(points) > sample else points
+    for part in [few] * iterations + [points] * (2 if len(points) > sample else 0):
+        indices = nearest(part, centres)
         counts = torch.bincount(indices, minlength=clusters)
-        centres = torch.zeros_like(centres).index_add_(0, indices, points) / counts.clamp(min=1).unsqueeze(1)
+        centres = torch.zeros_like(centres).index_add_(0, indices, part) / counts.clamp(min=1).unsqueeze(1)
         if int((counts == 0).sum()):
             centres[counts == 0] = some(int((counts == 0).sum()))
     return centres

@@ -27,8 +27,8 @@ def companded_start(
     model: EncodecModel,
     batches: Batches,
     transform_batches: int = 50,
-    encoder_steps: int = 900,
-    latents: int = 72_000,
+    encoder_steps: int = 1800,
+    latents: int = 400_000,
     lr: float = 8e-3,
 ) -> BlockTransform:
     """Prepare `model` in place from training audio. Deterministic for the same batches and torch seed.
@@ -53,7 +53,7 @@ def companded_start(
         while frames < latents:
             parts.append(model.encoder(batches(step)))
             frames, step = frames + parts[-1].shape[0] * parts[-1].shape[2], step + 1
-    QuantizerTrainer(model.quantizer).start(torch.cat(parts), iterations=3)
+    QuantizerTrainer(model.quantizer).start(torch.cat(parts))
     return fitted
 
 
