@@ -9,6 +9,7 @@ import atexit
 import hashlib
 import html
 import importlib.util
+import math
 import os
 import secrets
 import shutil
@@ -51,7 +52,6 @@ except ImportError:  # only Hugging Face's ZeroGPU machines have it
         return function
 
 
-MAX_CLIP_S = float(os.environ.get("ENCODEC_MAX_CLIP_S", "30"))
 MAX_UPLOAD = "64mb"
 VISITORS_AT_ONCE = 2
 QUEUE_LENGTH = 40
@@ -95,6 +95,16 @@ LAUNCH = {"max_file_size": MAX_UPLOAD, "theme": THEME, "css_paths": Path(player.
 LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
 
 
+def max_clip_s() -> float:
+    """The length limit in `$ENCODEC_MAX_CLIP_S`; ends the program where that is none."""
+    given = os.environ.get("ENCODEC_MAX_CLIP_S", "30")
+    with suppress(ValueError):
+        if 0 < float(given) < math.inf:
+            return float(given)
+    print(f"ENCODEC_MAX_CLIP_S: {given!r} is not a number of seconds above 0", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def own_models() -> dict[str, str]:
     """The checkpoint folders in `$ENCODEC_MODELS` by their last part; ends the program where one is none."""
     folders = [Path(folder) for folder in os.environ.get("ENCODEC_MODELS", "").split(os.pathsep) if folder]
@@ -109,6 +119,7 @@ def own_models() -> dict[str, str]:
     return {folder.resolve().name: str(folder.resolve()) for folder in folders}
 
 
+MAX_CLIP_S = max_clip_s()
 OWN_MODELS = own_models()
 
 

@@ -230,6 +230,17 @@ def test_a_folder_without_a_checkpoint_stops_the_app_with_one_line(tmp_path, mon
         assert capsys.readouterr().err == f"ENCODEC_MODELS: {folder} {message}\n"
 
 
+def test_a_length_limit_that_is_none_stops_the_app_with_one_line(monkeypatch, capsys):
+    for given in ("abc", "0", "-1", "nan", "inf"):
+        monkeypatch.setenv("ENCODEC_MAX_CLIP_S", given)
+        with pytest.raises(SystemExit) as stopped:
+            app.max_clip_s()
+        assert stopped.value.code == 2
+        assert capsys.readouterr().err == f"ENCODEC_MAX_CLIP_S: {given!r} is not a number of seconds above 0\n"
+    monkeypatch.setenv("ENCODEC_MAX_CLIP_S", "12.5")
+    assert app.max_clip_s() == 12.5
+
+
 def test_sessions_lie_in_folders_nobody_can_guess():
     folders = {app.new_session(TINY).folder for _ in range(20)}
     assert len(folders) == 20
