@@ -113,7 +113,7 @@ class _Linear:
         np.rint(product, out=product)
         if self.clamped:
             _bounded(product)
-        return product.reshape(*x.shape[:-1], -1)
+        return product.reshape(*x.shape[:-1], len(self.bias))
 
 
 class _Norm:
