@@ -10,7 +10,6 @@ from typing import IO
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from codec.compatible import CompatibleLanguageModel
@@ -88,16 +87,14 @@ class CompatibleEncoder:
     def __init__(self, lm: LanguageModel, codebooks: int, file: IO[bytes]) -> None:
         self._model = CompatibleLanguageModel(lm, codebooks)
         self._coder = RangeEncoder(file)
-        self._previous = torch.zeros(codebooks, dtype=torch.int64)
+        self._previous = [0] * codebooks
 
     def push(self, codes: Tensor) -> None:
         """Code the next frames, `[K, F]`."""
-        for symbols in codes.t():
-            ends = F.pad(self._model.step(self._previous), (1, 0))
-            shares = ends.gather(1, torch.stack([symbols, symbols + 1], dim=1))
-            for start, end in shares.tolist():
-                self._coder.push(start, end)
-            self._previous = symbols + 1
+        for symbols in codes.t().tolist():
+            for symbol, ends in zip(symbols, self._model.step(self._previous), strict=True):
+                self._coder.push(int(ends[symbol - 1]) if symbol else 0, int(ends[symbol]))
+            self._previous = [symbol + 1 for symbol in symbols]
 
     def finish(self) -> None:
         self._coder.finish()
@@ -109,16 +106,16 @@ class CompatibleDecoder:
     def __init__(self, lm: LanguageModel, codebooks: int, file: IO[bytes]) -> None:
         self._model = CompatibleLanguageModel(lm, codebooks)
         self._coder = RangeDecoder(file)
-        self._previous = torch.zeros(codebooks, dtype=torch.int64)
+        self._previous = [0] * codebooks
 
     def pull(self, frames: int) -> Tensor:
         """The next `frames` frames, `[K, F]`. Raises `EcdcError` for a stream that is damaged."""
         pieces = []
         for _ in range(frames):
-            symbols = torch.tensor([self._coder.pull(table) for table in self._model.step(self._previous).numpy()])
+            symbols = [self._coder.pull(table) for table in self._model.step(self._previous)]
             pieces.append(symbols)
-            self._previous = symbols + 1
-        return torch.stack(pieces, dim=1)
+            self._previous = [symbol + 1 for symbol in symbols]
+        return torch.tensor(pieces, dtype=torch.int64).reshape(frames, self._model.codebooks).t().contiguous()
 
     def finish(self) -> None:
         self._coder.finish()
