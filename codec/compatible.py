@@ -6,7 +6,7 @@ kernels shows that it changes no bit: a row's keys and values are kept instead o
 NumPy does what IEEE 754 defines to the bit: sums, products, rounding.
 
 A product with one row waits for its matrix, which comes from memory, cache line by cache line. Reading a number of each
-line beforehand, in a loop that need not wait, halves the time of a step: that is what each `lines` below is for.
+line beforehand, in a loop that need not wait, halves its time: that is what each `lines` below is for.
 """
 
 from collections.abc import Sequence

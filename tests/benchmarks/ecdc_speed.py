@@ -1,4 +1,6 @@
-"""Speed of `.ecdc` coding against `encodec`, one thread, 10 s at 6 kbps: `python -m tests.benchmarks.ecdc_speed`.
+"""Speed of `.ecdc` coding against `encodec`, one thread, 10 s at 6 kbps.
+
+`OMP_NUM_THREADS=1 python -m tests.benchmarks.ecdc_speed`
 
 Same codes and same language-model weights (random, of the released size); runs alternate, medians are reported. Writes
 results/ecdc/speed.csv (every run) and speed.md (the table).
@@ -6,6 +8,7 @@ results/ecdc/speed.csv (every run) and speed.md (the table).
 
 import argparse
 import io
+import os
 import platform
 import shlex
 import sys
@@ -137,6 +140,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of audio")
     parser.add_argument("--out", type=Path, default=Path("results/ecdc"))
     options = parser.parse_args()
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        parser.error("set OMP_NUM_THREADS=1: NumPy's number of threads is fixed when it is loaded")
     torch.set_num_threads(1)
     torch.manual_seed(0)
     theirs = encodec.model.LMModel(32, 1024, num_layers=5, dim=200, past_context=262).eval()
@@ -144,7 +149,8 @@ def main() -> None:
     lm.load_state_dict(theirs.state_dict())
     frames = round(options.seconds * FRAME_RATE)
     record = session([])
-    record["command"] = shlex.join(["python", "-m", "tests.benchmarks.ecdc_speed", *sys.argv[1:]])
+    command = ["python", "-m", "tests.benchmarks.ecdc_speed", *sys.argv[1:]]
+    record["command"] = f"OMP_NUM_THREADS=1 {shlex.join(command)}"
     runs = measure(jobs_of(theirs, lm, frames), options.repeats, frames)
     options.out.mkdir(parents=True, exist_ok=True)
     runs.to_csv(options.out / "speed.csv", index=False, float_format="%.6g")
