@@ -83,6 +83,15 @@ def test_kmeans_finds_separate_clusters():
     assert float(distances.max()) < 0.1
 
 
+def test_kmeans_on_a_sample_ends_at_the_means_of_all_points():
+    generator = torch.Generator().manual_seed(1)  # one that begins in all three clusters
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    groups = centres[:, None] + torch.randn(3, 400, 2, generator=generator)
+    found = kmeans(groups.reshape(-1, 2), 3, 10, generator, sample=60)
+    distances = torch.cdist(groups.mean(dim=1), found).min(dim=1).values
+    assert float(distances.max()) < 1e-5
+
+
 def test_perplexity_counts_codewords_in_even_use():
     codes = torch.stack([torch.arange(8).repeat(4), torch.zeros(32, dtype=torch.int64)]).unsqueeze(1)
     torch.testing.assert_close(perplexity(codes, 16), torch.tensor([8.0, 1.0], dtype=torch.float64))
