@@ -29,7 +29,7 @@ class TrainingConfig:
         steps: of the whole run, over which the learning rate falls as a cosine from `lr` to 0 after `warmup_steps`.
         batch: items per step and process. crop_s: their length in seconds.
         optimizer: "adam" (betas 0.5 and 0.9, as in the paper) or "muon".
-        loss_weights: shares of the gradient, by name: time, mel, band_noise, adversarial, feature_matching.
+        loss_weights: shares of the gradient, by name: time, mel, log_mel, band_noise, adversarial, feature_matching.
         commitment_weight: of the commitment loss, which does not pass through the output and is not balanced.
         start: "random", or "companded": see `codec.training.start`.
         frozen_encoder: train the decoder alone, on an encoder and codebooks that stay.
@@ -67,7 +67,7 @@ _TINY_TRAINING: dict[str, Any] = {
     "optimizer": "muon",
     "lr": 1.2e-3,
     "warmup_steps": 60,
-    "loss_weights": {"time": 1.2, "mel": 1.2, "band_noise": 0.8},
+    "loss_weights": {"time": 0.7, "log_mel": 1.2, "band_noise": 1.2},
     "start": "companded",
     "frozen_encoder": True,
     "ema_decay": 0.99,

@@ -1,4 +1,4 @@
-"""Reconstruction and adversarial losses of the paper (arXiv 2210.13438, section 3.4), and one that hears noise by band.
+"""Reconstruction and adversarial losses of the paper (arXiv 2210.13438, section 3.4), and two by mel band.
 
 Every function returns a scalar, the mean over batch and channels. Audio is `[B, C, T]`.
 """
@@ -87,6 +87,34 @@ class BandNoiseLoss(nn.Module):
             noise = power(wanted - spectrum(estimate, window)) @ bank
             level = signal.mean(dim=(-2, -1), keepdim=True) + 1e-4 * size
             total = total + (((noise + 1e-9) / (signal + self.floor * level)).sqrt() @ weight).mean()
+        return total / len(self.windows)
+
+
+class LogMelLoss(nn.Module):
+    """Mean absolute difference of the logarithms of mel band powers (in nepers), averaged over the window lengths.
+
+    A band `floor` times quieter (in power) than the clip's mean counts as that loud, so that silence is not matched
+    to the last decibel.
+
+    Shape: reference and estimate `[B, C, T]` with T of at least the longest window.
+    """
+
+    def __init__(self, sample_rate: int, windows: Sequence[int] = (512, 1024, 2048), floor: float = 1e-3) -> None:
+        super().__init__()
+        self.windows = tuple(windows)
+        self.floor = floor
+        for size in self.windows:
+            bank = mel_bank(size, max(24, size // 24), sample_rate)
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
+            self.register_buffer(f"bank_{size}", bank / bank.sum(dim=0).clamp(min=1e-8), persistent=False)
+
+    def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:
+        total = reference.new_zeros(())
+        for size in self.windows:
+            window, bank = getattr(self, f"window_{size}"), getattr(self, f"bank_{size}")
+            wanted, actual = (power(spectrum(wav, window)) @ bank for wav in (reference, estimate))
+            least = self.floor * (wanted.mean(dim=(-2, -1), keepdim=True) + 1e-4 * size)
+            total = total + ((wanted + least) / (actual + least)).log().abs().mean()
         return total / len(self.windows)
 
 

@@ -65,6 +65,7 @@ class Trainer:
         self.average = deepcopy({k: v.detach() for k, v in model.state_dict().items()})
         rate = config.model.sampling_rate
         self.mel = losses.MelLoss(rate).to(self.device)
+        self.log_mel = losses.LogMelLoss(rate).to(self.device)
         self.band_noise = losses.BandNoiseLoss(rate).to(self.device)
         self.balancer = Balancer(config.loss_weights)
         self.adversary = None
@@ -203,6 +204,7 @@ class Trainer:
         named: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "time": losses.time_loss,
             "mel": self.mel,
+            "log_mel": self.log_mel,
             "band_noise": self.band_noise,
         }
         return {name: loss(wav, estimate) for name, loss in named.items() if name in self.config.loss_weights}
