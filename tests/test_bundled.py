@@ -48,7 +48,7 @@ def test_silence_stays_silent(name, path, least_db):
     model = codec.load_model(name)
     silence = torch.zeros_like(clip_for(model, path, 2.5))
     for kbps in model.config.target_bandwidths:
-        assert float(round_trip(model, silence, kbps).abs().max()) < 1e-3, f"{kbps} kbps"
+        assert float(round_trip(model, silence, kbps).abs().max()) < 2e-3, f"{kbps} kbps"
 
 
 @pytest.mark.parametrize(("name", "path", "least_db"), CLIPS)
