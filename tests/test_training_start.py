@@ -87,10 +87,10 @@ def test_the_start_carries_stereo(crops):
 
 @pytest.mark.slow
 def test_start_teaches_the_encoder_and_fits_the_codebooks(crops):
-    """A thirtieth of the real start: the encoder learns most of the transform, 24 kbps carry a waveform."""
+    """A small part of the real start: the encoder learns most of the transform, 24 kbps carry a waveform."""
     torch.manual_seed(0)
     model = EncodecModel(SMALL)
-    fitted = companded_start(model, crops.__getitem__, transform_batches=6, encoder_steps=30, latents=3000)
+    fitted = companded_start(model, crops.__getitem__, transform_batches=6, encoder_steps=30, latents=15_000)
     wav = crops[100]
     with torch.no_grad():
         latents = model.encoder(wav)
