@@ -152,7 +152,8 @@ def about(model: str) -> str:
     elif model.startswith("facebook/"):
         text = f"the {what} model that Meta AI published with the paper."
     else:
-        text = f"a small {what} model trained for this project. {DEFAULT_MODEL} is larger and sounds better."
+        released = f"facebook/encodec_{config.sampling_rate // 1000}khz"
+        text = f"a small {what} model trained for this project. {released} is larger and sounds better."
     return f"<p><b>{html.escape(model)}</b>: {html.escape(text)}</p>"
 
 

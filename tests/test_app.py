@@ -252,3 +252,6 @@ def test_the_banner_says_whose_voice_it_is():
     assert "encodec_24khz_tiny" in text
     assert "24 kHz mono" in text
     assert "facebook/encodec_24khz" in text
+    text = app.about("encodec_48khz_tiny")
+    assert "48 kHz stereo" in text
+    assert "facebook/encodec_48khz" in text
