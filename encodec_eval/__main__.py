@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from codec import CodecError
         from encodec_eval.types import EvalError
     except (ImportError, OSError, RuntimeError) as error:  # torchaudio raises all three beside a wrong torch
+        if isinstance(error, RuntimeError) and not mend(error):
+            raise
         print(f"error: {error}{mend(error)}", file=sys.stderr)
         return 2
     parser = argparse.ArgumentParser(prog=f"python -m encodec_eval {name}", description=module.__doc__)

@@ -1,5 +1,6 @@
 """Runs: complete, resumed, killed, refused; workers that die; failures as data."""
 
+import importlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -229,3 +231,14 @@ def test_bad_arguments_are_one_line_and_exit_2(arguments, capsys, tmp_path, monk
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_torchaudio_that_does_not_fit_is_named_with_its_cure_and_other_failures_are_not_hidden(monkeypatch, capsys):
+    unfit = RuntimeError("Detected that PyTorch and TorchAudio were compiled with different CUDA versions.")
+    for error in (unfit, OSError("libc10_cuda.so: cannot open shared object file")):
+        monkeypatch.setattr(importlib, "import_module", mock.Mock(side_effect=error))
+        assert main(["sets"]) == 2
+        assert "pip install --force-reinstall 'torch<2.15' torchaudio" in capsys.readouterr().err
+    monkeypatch.setattr(importlib, "import_module", mock.Mock(side_effect=RuntimeError("a bug of ours")))
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        main(["sets"])

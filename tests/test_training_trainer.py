@@ -19,7 +19,7 @@ import torch.multiprocessing as mp
 from codec import EncodecConfig, EncodecModel, audio
 from codec.training import curves
 from codec.training.__main__ import main
-from codec.training.configs import DiscriminatorConfig, TrainingConfig
+from codec.training.configs import CONFIGS, DiscriminatorConfig, TrainingConfig
 from codec.training.data import Augmentation, Crops
 from codec.training.optimizer import orthogonalise
 from codec.training.trainer import Trainer
@@ -202,11 +202,22 @@ def test_the_command_survives_kill_9(recordings, tmp_path):
     assert EncodecModel.from_pretrained(out / "model").config.num_filters == 8
 
 
+def test_the_command_ends_after_its_steps(recordings, tmp_path):
+    out = tmp_path / "run"
+    assert main(_command(recordings, out, "--init", "encodec_24khz_tiny", "--steps", "2")) == 0
+    state = torch.load(out / "state.pt", weights_only=True)
+    assert state["step"] == 2
+    # The rate has fallen to that of the last of two steps: half of a cosine, within the warm-up.
+    config = CONFIGS["encodec_24khz_tiny"]
+    assert state["optimizer"]["param_groups"][0]["lr"] == pytest.approx(config.lr * 2 / config.warmup_steps * 0.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny"], "no audio"),
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--resume", "--out", "/nowhere"], "to resume"),
+        (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--steps", "0"], "--steps must be at least 1, not 0"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):

@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace, rank: int) -> None:
     config = CONFIGS[options.config]
-    if options.steps:
+    if options.steps is not None:
+        if options.steps < 1:
+            raise CodecError(f"--steps must be at least 1, not {options.steps}")
         config = dataclasses.replace(config, steps=options.steps)
     folder = options.out or Path("runs") / options.config
     if options.resume and not (folder / STATE_NAME).is_file():

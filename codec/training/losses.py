@@ -49,7 +49,20 @@ class MelLoss(nn.Module):
         return total / len(self.exponents)
 
 
-class BandNoiseLoss(nn.Module):
+class _BandLoss(nn.Module):
+    """Windows of several lengths, each with mel filters that sum to 1; short windows leave the lowest empty."""
+
+    def __init__(self, sample_rate: int, windows: Sequence[int], floor: float) -> None:
+        super().__init__()
+        self.windows = tuple(windows)
+        self.floor = floor
+        for size in self.windows:
+            bank = mel_bank(size, max(24, size // 24), sample_rate)
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
+            self.register_buffer(f"bank_{size}", bank / bank.sum(dim=0).clamp(min=1e-8), persistent=False)
+
+
+class BandNoiseLoss(_BandLoss):
     """Noise-to-signal amplitude ratio per mel band and frame, with the bands below `corner_hz` weighing most.
 
     A band `floor` times quieter (in power) than the clip's mean counts as that loud: without a floor, silent bands
@@ -65,17 +78,11 @@ class BandNoiseLoss(nn.Module):
         corner_hz: float = 4000.0,
         floor: float = 3e-3,
     ) -> None:
-        super().__init__()
-        self.windows = tuple(windows)
-        self.floor = floor
+        super().__init__(sample_rate, windows, floor)
         for size in self.windows:
-            bank = mel_bank(size, max(24, size // 24), sample_rate)
-            frequencies = torch.linspace(0, sample_rate / 2, size // 2 + 1)
-            filled = bank.sum(dim=0)
-            centres = frequencies @ bank / filled.clamp(min=1e-8)
-            weight = (filled > 0) / (1 + (centres / corner_hz) ** 4)
-            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
-            self.register_buffer(f"bank_{size}", bank / filled.clamp(min=1e-8), persistent=False)
+            bank = getattr(self, f"bank_{size}")
+            centres = torch.linspace(0, sample_rate / 2, size // 2 + 1) @ bank
+            weight = (bank.sum(dim=0) > 0) / (1 + (centres / corner_hz) ** 4)
             self.register_buffer(f"weight_{size}", weight / weight.sum(), persistent=False)
 
     def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:
@@ -90,7 +97,7 @@ class BandNoiseLoss(nn.Module):
         return total / len(self.windows)
 
 
-class LogMelLoss(nn.Module):
+class LogMelLoss(_BandLoss):
     """Mean absolute difference of the logarithms of mel band powers (in nepers), averaged over the window lengths.
 
     A band `floor` times quieter (in power) than the clip's mean counts as that loud, so that silence is not matched
@@ -100,13 +107,7 @@ class LogMelLoss(nn.Module):
     """
 
     def __init__(self, sample_rate: int, windows: Sequence[int] = (512, 1024, 2048), floor: float = 1e-3) -> None:
-        super().__init__()
-        self.windows = tuple(windows)
-        self.floor = floor
-        for size in self.windows:
-            bank = mel_bank(size, max(24, size // 24), sample_rate)
-            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
-            self.register_buffer(f"bank_{size}", bank / bank.sum(dim=0).clamp(min=1e-8), persistent=False)
+        super().__init__(sample_rate, windows, floor)
 
     def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:
         total = reference.new_zeros(())
