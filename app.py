@@ -30,11 +30,10 @@ import torch
 
 import codec
 from codec.weights import DEFAULT_MODEL, hub_reachable
-from encodec_eval import spectrograms
 from encodec_eval.datasets import BUNDLED
-from encodec_eval.listening import player
-from encodec_eval.listening.numbers import label, table
-from encodec_eval.listening.session import Session, hear, listen, load_clip
+from encodec_eval.demo import components, spectrograms
+from encodec_eval.demo.numbers import label, table
+from encodec_eval.demo.session import Session, hear, listen, load_clip
 from encodec_eval.systems import Encodec
 from encodec_eval.systems.encodec import load_language_model
 from encodec_eval.types import EvalError, UndefinedError
@@ -91,7 +90,7 @@ THEME = gr.themes.Base(
     checkbox_label_border_color="*border_color_primary",
     color_accent=ACCENT,
 )
-LAUNCH = {"max_file_size": MAX_UPLOAD, "theme": THEME, "css_paths": Path(player.__file__).parent / "demo.css"}
+LAUNCH = {"max_file_size": MAX_UPLOAD, "theme": THEME, "css_paths": components.CSS}
 LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
 
 
@@ -425,13 +424,13 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
     voice = gr.HTML(about(names[0]), elem_id="voice", apply_default_css=False)
     # Hidden, not absent: a value that comes with the component that shows it can be lost on the way to its script.
     with gr.Column(visible="hidden", elem_id="results") as results:
-        heard = gr.HTML(elem_id="player", **player.gradio_arguments("rate=48000"))
+        heard = gr.HTML(elem_id="player", **components.player_arguments("rate=48000"))
         numbers = gr.HTML(elem_id="numbers", apply_default_css=False)
         with gr.Accordion("See what changed", open=False) as changed:
             choice = gr.Radio([], show_label=False, container=False)
             seen = gr.HTML(html_template=PICTURE, elem_id="picture")
         with gr.Accordion("Test yourself blind", open=False) as blind:
-            gr.HTML(elem_id="blind", **player.gradio_blind_arguments("#player sync-player", "rate=48000"))
+            gr.HTML(elem_id="blind", **components.blind_arguments("#player sync-player", "rate=48000"))
         with gr.Accordion("Take the files", open=False):
             files = gr.HTML(html_template=FILES, elem_id="files", apply_default_css=False)
 

@@ -9,7 +9,7 @@ from codec.config import EncodecConfig
 from codec.ecdc import compress, compress_blocks, decompress
 from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
 from codec.features import EncodecFeatureExtractor
-from codec.language_model import LanguageModel, language_model_for
+from codec.lm.model import LanguageModel, language_model_for
 from codec.model import EncodecDecoderOutput, EncodecEncoderOutput, EncodecModel, EncodecOutput, load_model
 from codec.streaming import DecoderStream, EncoderStream
 from codec.weights import available_models

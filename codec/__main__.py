@@ -15,9 +15,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from codec import audio, ecdc
-from codec.container import Piece, scale_bytes
+from codec.ecdc import Piece, scale_bytes
 from codec.errors import CodecError, EcdcError
-from codec.language_model import LanguageModel, language_model_for
+from codec.lm.model import LanguageModel, language_model_for
 from codec.model import EncodecModel, load_model
 
 PIPE = "-"

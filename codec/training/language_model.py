@@ -22,7 +22,7 @@ from torch import Tensor
 
 import codec
 from codec.errors import CodecError
-from codec.language_model import LanguageModel, LanguageModelConfig
+from codec.lm.model import LanguageModel, LanguageModelConfig
 from codec.training.data import EXTENSIONS
 from codec.training.optimizer import Muon
 

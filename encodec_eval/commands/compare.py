@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from encodec_eval import stats, tables
-from encodec_eval.results import Results, difference_row, load
+from encodec_eval import stats
+from encodec_eval.report import tables
+from encodec_eval.report.results import Results, difference_row, load
 from encodec_eval.types import EvalError
 
 

@@ -11,14 +11,17 @@ import torch
 from tqdm import tqdm
 
 import codec
-from encodec_eval import report, results, runner, systems
-from encodec_eval.cluster import RayPool
+from encodec_eval import systems
 from encodec_eval.datasets import ClipSet, draw, load_set
-from encodec_eval.examples import render
-from encodec_eval.executors import Executor, LocalPool
 from encodec_eval.metrics import METRICS, choose
+from encodec_eval.report import folder as report
+from encodec_eval.report import results
+from encodec_eval.report.examples import render
+from encodec_eval.run import runner
+from encodec_eval.run.cluster import RayPool
+from encodec_eval.run.local import Executor, LocalPool
+from encodec_eval.run.worker import Plan, safe_name
 from encodec_eval.types import EvalError, System
-from encodec_eval.work import Plan, safe_name
 
 SYSTEMS = ("encodec", "opus", "mp3", "anchors", "identity")
 

@@ -5,7 +5,7 @@ import argparse
 import pandas as pd
 
 from encodec_eval.metrics import DEFAULT, METRICS
-from encodec_eval.tables import markdown
+from encodec_eval.report.tables import markdown
 
 DIRECTION = {True: "higher is better", False: "lower is better", None: ""}
 

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from encodec_eval.report import title, write_report
-from encodec_eval.results import load
+from encodec_eval.report.folder import title, write_report
+from encodec_eval.report.results import load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from encodec_eval.corpora import CORPORA
 from encodec_eval.datasets import BUNDLED_SETS, bundled_set, default_data_root
-from encodec_eval.tables import markdown
+from encodec_eval.report.tables import markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

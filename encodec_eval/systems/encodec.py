@@ -13,7 +13,7 @@ from torch import Tensor
 import codec
 import codec.audio
 from codec.ecdc import compress_codes
-from codec.language_model import LanguageModel, language_model_for
+from codec.lm.model import LanguageModel, language_model_for
 from encodec_eval.types import Clip, EvalError, Output, Point
 
 T = TypeVar("T")

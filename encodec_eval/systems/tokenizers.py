@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import codec.audio
-from encodec_eval.provenance import file_sha256
+from encodec_eval.run.provenance import file_sha256
 from encodec_eval.systems.encodec import number, payload_bytes, timed
 from encodec_eval.types import Clip, EvalError, Output, Point
 

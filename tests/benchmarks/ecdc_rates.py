@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 import codec
-from codec import container, ecdc
+from codec import ecdc
+from codec.ecdc import container
 
 RECORDINGS = Path("encodec_eval/data/librispeech-mini")
 

@@ -25,10 +25,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from codec import entropy
-from codec.bitpack import pack, unpack
-from codec.language_model import LanguageModel, LanguageModelConfig
-from encodec_eval.provenance import session
+from codec.ecdc import entropy
+from codec.ecdc.bitpack import pack, unpack
+from codec.lm.model import LanguageModel, LanguageModelConfig
+from encodec_eval.run.provenance import session
 
 CODEBOOKS, FRAME_RATE = 8, 75
 Job = tuple[Callable[[], object], object]

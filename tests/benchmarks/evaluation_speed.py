@@ -30,13 +30,13 @@ from torch import Tensor
 
 import codec.audio
 from encodec_eval.datasets import ClipSet, bundled_set, draw
-from encodec_eval.executors import LocalPool, one_thread
-from encodec_eval.journal import read
 from encodec_eval.metrics import METRICS, choose
-from encodec_eval.runner import Run, execute
+from encodec_eval.run.journal import read
+from encodec_eval.run.local import LocalPool, one_thread
+from encodec_eval.run.runner import Run, execute
+from encodec_eval.run.worker import Plan, score
 from encodec_eval.systems import Encodec
 from encodec_eval.types import Clip, Output, Point
-from encodec_eval.work import Plan, score
 
 if TYPE_CHECKING:  # the workers import this file too, and need no transformers
     import transformers

@@ -1,0 +1,327 @@
+"""The `.ecdc` container: header and code segments <-> bytes, in memory that does not grow with the file.
+
+Version 0 is facebook's: `ECDC`, version, JSON length, JSON; then for each segment of the codec its loudness scale (if
+the model has one) and its codes, packed or entropy-coded. A model that codes a clip whole has one segment.
+
+Version 1 (portable entropy coding) adds to the header a table with length and CRC32 of each segment, and a CRC32 of
+all that. A clip coded whole is cut into segments of `PIECE_FRAMES` frames; each is coded for itself.
+
+Everything read is checked against limits and against the bytes that are there before memory is taken for it.
+"""
+
+import json
+import shutil
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from typing import IO, BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+from codec.config import EncodecConfig
+from codec.ecdc import entropy
+from codec.ecdc.bitpack import pack, packed_size, unpack
+from codec.errors import EcdcError
+from codec.lm.model import LanguageModel
+
+MAGIC = b"ECDC"
+PIECE_FRAMES = 1504  # a multiple of 8: pieces packed one by one are the clip packed as a whole
+DECODED_AT_ONCE = 8  # segments: the language model steps through them together
+MAX_JSON = 1 << 12
+MAX_LENGTH = 1 << 40  # samples
+MAX_SCALE = 1e6
+SHA_DIGITS = 8
+
+_PREFIX = struct.Struct("!4sBI")
+_SCALE = struct.Struct("!f")
+_ENTRY = struct.Struct("!II")
+_CRC = struct.Struct("!I")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an `.ecdc` file says of itself. `audio_length` is in samples, hashes are the first digits.
+
+    Version 0 leaves all after `lm` empty. `segments` holds bytes and CRC32 of each.
+    """
+
+    version: int
+    model: str
+    audio_length: int
+    codebooks: int
+    lm: bool
+    model_sha256: str = ""
+    lm_name: str = ""
+    lm_sha256: str = ""
+    segments: tuple[tuple[int, int], ...] = ()
+
+    def to_bytes(self) -> bytes:
+        values: dict[str, object] = {"m": self.model, "al": self.audio_length, "nc": self.codebooks, "lm": self.lm}
+        if self.version == 1:
+            about = {"ms": self.model_sha256, "ln": self.lm_name, "ls": self.lm_sha256, "ns": len(self.segments)}
+            values |= about
+        # Version 0 is spaced as `encodec` spaces it, so that files are equal byte for byte.
+        text = json.dumps(values, separators=(",", ":") if self.version else None).encode()
+        data = _PREFIX.pack(MAGIC, self.version, len(text)) + text
+        if self.version == 1:
+            data += b"".join(_ENTRY.pack(*entry) for entry in self.segments)
+            data += _CRC.pack(zlib.crc32(data))
+        return data
+
+
+class Piece(NamedTuple):
+    """Codes `[K, F]` of one segment, or of a stretch of it, and its loudness scale; no codes where it is damaged."""
+
+    codes: Tensor | None
+    scale: float | None = None
+    error: str = ""
+
+
+def read_header(file: BinaryIO) -> Header:
+    """Read and check the header. Raises `EcdcError` for whatever is wrong with it."""
+    start = _read(file, _PREFIX.size, "the header")
+    magic, version, size = _PREFIX.unpack(start)
+    if magic != MAGIC:
+        raise EcdcError(f"not an .ecdc file: it begins with {magic!r}, not {MAGIC!r}")
+    if version not in (0, 1):
+        raise EcdcError(f".ecdc version {version} is unknown; versions 0 and 1 can be read")
+    if size > MAX_JSON:
+        raise EcdcError(f"the header claims {size} bytes; at most {MAX_JSON} are allowed")
+    text = _read(file, size, "the header")
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EcdcError("the header is not JSON: the file is damaged") from error
+    if not isinstance(values, dict):
+        raise EcdcError("the header is not a JSON object: the file is damaged")
+    length, codebooks = _integer(values, "al", 0, MAX_LENGTH), _integer(values, "nc", 1, 1024)
+    model, lm = _text(values, "m"), values.get("lm")
+    if not isinstance(lm, bool):
+        raise EcdcError("the header's 'lm' must be true or false")
+    if version == 0:
+        return Header(version, model, length, codebooks, lm)
+    count = _integer(values, "ns", 0, MAX_LENGTH)
+    crc = zlib.crc32(start + text)
+    entries = []
+    for _ in range(count):
+        entry = _read(file, _ENTRY.size, "the table of segments")
+        crc = zlib.crc32(entry, crc)
+        entries.append(_ENTRY.unpack(entry))
+    if _CRC.unpack(_read(file, _CRC.size, "the header"))[0] != crc:
+        raise EcdcError("the header's checksum differs: the file is damaged")
+    if not lm:
+        raise EcdcError("an .ecdc file of version 1 must be coded with a language model")
+    hashes = (_text(values, "ms"), _text(values, "ln"), _text(values, "ls"))
+    return Header(version, model, length, codebooks, lm, *hashes, tuple(entries))
+
+
+def piece_frames(config: EncodecConfig, audio_length: int) -> Iterator[int]:
+    """Frames of each piece of a clip: of the model's segments, or of stretches of a clip that is coded whole."""
+    hop = config.hop_length
+    if config.chunk_length is None or config.chunk_stride is None:
+        frames = -(-audio_length // hop)
+        yield from (min(PIECE_FRAMES, frames - start) for start in range(0, frames, PIECE_FRAMES))
+    else:
+        for start in range(0, audio_length, config.chunk_stride):
+            yield -(-min(config.chunk_length, audio_length - start) // hop)
+
+
+def piece_count(config: EncodecConfig, audio_length: int) -> int:
+    """How many pieces `piece_frames` names: the segments of a file of version 1."""
+    return -(-audio_length // (config.chunk_stride or PIECE_FRAMES * config.hop_length))
+
+
+class Writer:
+    """Writes a file of `header.version`: `add` the pieces of `piece_frames` in order, then `finish`.
+
+    The header comes first in the file but is known last, so the bodies wait in a temporary file.
+    """
+
+    def __init__(self, header: Header, config: EncodecConfig, lm: LanguageModel | None) -> None:
+        self._header, self._config, self._lm = header, config, lm
+        self._bodies: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1 << 24)  # noqa: SIM115 (closed by finish)
+        self._entries: list[tuple[int, int]] = []
+        self._stream: entropy.CompatibleEncoder | None = None
+
+    def add(self, piece: Piece) -> None:
+        assert piece.codes is not None
+        bodies = self._bodies
+        if self._lm is None:
+            bodies.write(scale_bytes(piece.scale) + pack(piece.codes.t().numpy(), self._config.codebook_nbits))
+        elif self._header.version == 1:
+            body = scale_bytes(piece.scale) + entropy.encode(self._lm, piece.codes)
+            self._entries.append((len(body), _body_crc(len(self._entries), body)))
+            bodies.write(body)
+        else:
+            bodies.write(scale_bytes(piece.scale))
+            if self._stream is None:
+                self._stream = entropy.CompatibleEncoder(self._lm, self._header.codebooks, bodies)
+            self._stream.push(piece.codes)
+            if self._config.chunk_length is not None:
+                self._end_stream()
+
+    def finish(self, file: BinaryIO, audio_length: int) -> Header:
+        """Write the file for `audio_length` samples; returns its header."""
+        self._end_stream()
+        header = replace(self._header, audio_length=audio_length, segments=tuple(self._entries))
+        file.write(header.to_bytes())
+        self._bodies.seek(0)
+        shutil.copyfileobj(self._bodies, file)
+        self._bodies.close()
+        return header
+
+    def _end_stream(self) -> None:
+        if self._stream is not None:
+            self._stream.finish()
+            self._stream = None
+
+
+def read(
+    file: BinaryIO, header: Header, config: EncodecConfig, lm: LanguageModel | None, skip_damaged: bool = False
+) -> Iterator[Piece]:
+    """The pieces of a file whose header was read. The caller has checked that model and `lm` are those of the header.
+
+    Raises `EcdcError` for damage, or yields damaged segments of version 1 without codes if `skip_damaged`.
+    """
+    if header.codebooks > config.num_quantizers:
+        raise EcdcError(f"the header claims {header.codebooks} codebooks; the model has {config.num_quantizers}")
+    if header.version == 1 and lm is not None:
+        yield from _read_portable(file, header, config, lm, skip_damaged)
+    else:
+        yield from _read_version_0(file, header, config, lm)
+    if file.read(1):
+        raise EcdcError("bytes follow the last segment: the file is damaged")
+
+
+def _read_version_0(file: BinaryIO, header: Header, config: EncodecConfig, lm: LanguageModel | None) -> Iterator[Piece]:
+    whole = config.chunk_length is None
+    decoder = None
+    for frames in piece_frames(config, header.audio_length):
+        scale = _read_scale(_read(file, _SCALE.size, "a scale")) if config.normalize else None
+        if lm is None:
+            count = frames * header.codebooks
+            data = _read(file, packed_size(count, config.codebook_nbits), "the codes")
+            values = unpack(data, count, config.codebook_nbits)
+            if data != pack(values, config.codebook_nbits):
+                raise EcdcError("the bits that fill the last byte are not zero: the file is damaged")
+            codes = torch.from_numpy(values.reshape(frames, -1).T.copy())
+        else:
+            if decoder is None or not whole:
+                decoder = entropy.CompatibleDecoder(lm, header.codebooks, file)
+            codes = decoder.pull(frames)
+            if not whole:
+                decoder.finish()
+        yield Piece(codes, scale)
+    if decoder is not None and whole:
+        decoder.finish()
+
+
+def _read_portable(
+    file: BinaryIO, header: Header, config: EncodecConfig, lm: LanguageModel, skip_damaged: bool
+) -> Iterator[Piece]:
+    if len(header.segments) != piece_count(config, header.audio_length):
+        raise EcdcError(
+            f"the header lists {len(header.segments)} segments; {header.audio_length} samples of model {header.model} "
+            f"have {piece_count(config, header.audio_length)}"
+        )
+
+    def damage(number: int, error: EcdcError) -> Piece:
+        told = f"segment {number} of {len(header.segments)} is damaged: {error}"
+        if skip_damaged:
+            return Piece(None, error=told)
+        raise EcdcError(told)
+
+    numbered = zip(enumerate(header.segments), piece_frames(config, header.audio_length), strict=True)
+    for frames, group in groupby(numbered, key=lambda item: item[1]):
+        while batch := list(islice(group, DECODED_AT_ONCE)):
+            pieces: dict[int, Piece] = {}
+            bodies: dict[int, bytes] = {}
+            for (number, entry), _ in batch:
+                try:
+                    bodies[number] = _read_body(file, number, *entry)
+                except EcdcError as error:
+                    pieces[number] = damage(number, error)
+            head = _SCALE.size if config.normalize else 0
+            decoded = entropy.decode(lm, [body[head:] for body in bodies.values()], header.codebooks, frames)
+            for (number, body), codes in zip(bodies.items(), decoded, strict=True):
+                try:
+                    if isinstance(codes, EcdcError):
+                        raise codes
+                    pieces[number] = Piece(codes, _read_scale(body[:head]) if head else None)
+                except EcdcError as error:
+                    pieces[number] = damage(number, error)
+            yield from (pieces[number] for (number, _), _ in batch)
+
+
+def damaged_segments(file: BinaryIO, header: Header) -> list[int]:
+    """Segments of version 1 whose bytes are missing or differ from their checksum: no model is needed to tell."""
+    damaged = []
+    for number, entry in enumerate(header.segments):
+        try:
+            _read_body(file, number, *entry)
+        except EcdcError:
+            damaged.append(number)
+    return damaged
+
+
+def _read_body(file: BinaryIO, number: int, size: int, crc: int) -> bytes:
+    body = _read(file, size, "its body")
+    if _body_crc(number, body) != crc:
+        raise EcdcError("its checksum differs")
+    return body
+
+
+def _body_crc(number: int, body: bytes) -> int:
+    """The segment's number is part of it, so that swapped segments are noticed."""
+    return zlib.crc32(body, zlib.crc32(number.to_bytes(8, "big")))
+
+
+def scale_bytes(scale: float | None) -> bytes:
+    """The scale as it stands in files, nothing for None. Raises `EcdcError` for one that no file may hold."""
+    if scale is None:
+        return b""
+    _check_scale(scale)
+    return _SCALE.pack(scale)
+
+
+def _read_scale(data: bytes) -> float:
+    if len(data) != _SCALE.size:
+        raise EcdcError("the segment is too short for its scale")
+    scale: float = _SCALE.unpack(data)[0]
+    _check_scale(scale)
+    return scale
+
+
+def _check_scale(scale: float) -> None:
+    if not 0 < scale <= MAX_SCALE:
+        raise EcdcError(f"a segment's loudness scale must be above 0 and at most {MAX_SCALE:g}, not {scale!r}")
+
+
+def _read(file: BinaryIO, size: int, what: str) -> bytes:
+    """Exactly `size` bytes, asked for in steps so that a false size takes no memory; pipes may give fewer at a time."""
+    parts = []
+    while size:
+        part = file.read(min(size, 1 << 20))
+        if not part:
+            raise EcdcError(f"the file ends within {what}: {size} bytes are missing")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _integer(values: dict[str, object], key: str, low: int, high: int) -> int:
+    value = values.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise EcdcError(f"the header's {key!r} must be an integer from {low} to {high}, not {str(value)[:40]}")
+    return value
+
+
+def _text(values: dict[str, object], key: str) -> str:
+    value = values.get(key)
+    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
+        raise EcdcError(f"the header's {key!r} must be a short text, not {str(value)[:40]!r}")
+    return value

@@ -1,0 +1,196 @@
+"""Make a listening test after ITU-R BS.1534 (MUSHRA) from systems and recordings, hold it, and analyse it."""
+
+import argparse
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from encodec_eval.commands.evaluate import build_systems
+from encodec_eval.datasets import load_set
+from encodec_eval.mushra.analysis.analyse import analyse
+from encodec_eval.mushra.analysis.ratings import read_ratings, write_csv
+from encodec_eval.mushra.analysis.report import overall_table, write_report
+from encodec_eval.mushra.analysis.screening import SCREENS, incomplete
+from encodec_eval.mushra.analysis.simulate import FAULTS, default_truth, simulate
+from encodec_eval.mushra.make import Plan, make_test
+from encodec_eval.mushra.manifest import FILE_NAME, Manifest, load_manifest
+from encodec_eval.mushra.server import Server
+from encodec_eval.mushra.stimuli import PRESETS
+from encodec_eval.mushra.webmushra import export
+from encodec_eval.report.tables import markdown
+from encodec_eval.types import EvalError
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file, or .csv of spans")
+    parser.add_argument("--items", type=int, help="how many recordings (default: the preset's)")
+    parser.add_argument("--duration", type=float, metavar="S", help="their length in seconds (default: the preset's)")
+    parser.add_argument(
+        "--preset", choices=sorted(PRESETS), default="bs1534", help="kind of test (default: %(default)s)"
+    )
+    parser.add_argument("--forms", type=int, default=1, help="deal the items to this many listeners' groups")
+    parser.add_argument(
+        "--systems", nargs="*", default=["encodec", "opus"], metavar="SYSTEM", help="encodec, opus, mp3"
+    )
+    parser.add_argument("--model", nargs="+", help="EnCodec checkpoints")
+    parser.add_argument(
+        "--bandwidths", nargs="+", type=float, default=[1.5, 3, 6, 12], metavar="KBPS", help="of EnCodec"
+    )
+    parser.add_argument("--opus-kbps", nargs="+", type=float, default=[12], metavar="KBPS")
+    parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS")
+    parser.add_argument("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio decoded elsewhere")
+    parser.add_argument("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="its rate, if known")
+    parser.add_argument("--compressed", action="append", default=[], metavar="NAME=FOLDER", help="its coded files")
+    parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
+    parser.add_argument("--no-download", action="store_true", help="never download a corpus")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--title", help="what listeners read above the test")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
+    parser.add_argument("--force", action="store_true", help="allow what BS.1534-3 does not")
+    parser.add_argument("--out", type=Path, default=Path("listening_test"), help="folder (default: %(default)s)")
+    parser.set_defaults(run=make, lm=False)
+    commands = parser.add_subparsers(metavar="serve | analyze | simulate | webmushra")
+    for name, (add, text) in PARSERS.items():
+        add(commands.add_parser(name, help=text, description=text))
+
+
+def main(arguments: argparse.Namespace) -> int:
+    arguments.run(arguments)
+    return 0
+
+
+def make(arguments: argparse.Namespace) -> None:
+    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download)
+    plan = Plan(
+        clip_set=clip_set,
+        systems=build_systems(arguments, clip_set),
+        preset=arguments.preset,
+        items=arguments.items,
+        duration_s=arguments.duration,
+        forms=arguments.forms,
+        seed=arguments.seed,
+        title=arguments.title,
+        force=arguments.force,
+    )
+    manifest = make_test(plan, arguments.out)
+    print(f"{len(manifest.items)} items of {', '.join(manifest.conditions)}")
+    print(f"for listeners: {arguments.out / 'page' / 'index.html'}; keep from them: {arguments.out / FILE_NAME}")
+
+
+def serve_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("test", type=Path, help="folder of a test")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.set_defaults(run=serve)
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    if not 0 <= arguments.port <= 65535:
+        raise EvalError(f"--port must be from 0 to 65535, not {arguments.port}")
+    with Server((arguments.host, arguments.port), arguments.test) as server:
+        host, port = server.server_address[:2]
+        print(f"http://{host!s}:{port}/ - results in {server.test.results}; stop with Ctrl-C", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def webmushra_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("test", type=Path, help="folder of a test")
+    parser.add_argument("--out", type=Path, default=Path("webmushra"), help="folder (default: %(default)s)")
+    parser.set_defaults(run=webmushra)
+
+
+def webmushra(arguments: argparse.Namespace) -> None:
+    for path in export(load_manifest(arguments.test), arguments.test, arguments.out):
+        print(f"{path}: open webMUSHRA with ?config={path.name}")
+
+
+def analyze_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", nargs="+", type=Path, help="CSV files with webMUSHRA's columns, or folders of them")
+    parser.add_argument("--manifest", type=Path, help=f"the test's {FILE_NAME} or folder (default: found near the CSV)")
+    parser.add_argument(
+        "--preset", choices=sorted(SCREENS), help="post-screening rule (default: the test's own, bs1534)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("analysis"), help="folder to write to (default: %(default)s)")
+    parser.set_defaults(run=analyze)
+
+
+def analyze(arguments: argparse.Namespace) -> None:
+    manifest = _find_manifest(arguments)
+    ratings = read_ratings(result_files(arguments.results), manifest)
+    preset = arguments.preset or (manifest.preset if manifest else "bs1534")
+    dropped = incomplete(ratings, manifest) if manifest else []
+    finished = ratings[~ratings["listener"].isin([each.listener for each in dropped])]
+    dropped += SCREENS[preset](finished) if len(finished) else []
+    kept = ratings["listener"].nunique() - len(dropped)
+    if kept < 2:
+        raise EvalError(
+            f"{kept} of {ratings['listener'].nunique()} listeners are left after post-screening; 2 are needed"
+        )
+    analysis = analyse(ratings, manifest, preset, dropped)
+    write_report(analysis, arguments.out)
+    print(f"{analysis.title}: {analysis.note}\n")
+    print(markdown(overall_table(analysis)))
+    for each in dropped:
+        print(f"dropped {each.listener}: {each.reason}")
+    print(f"\nwritten to {arguments.out}")
+
+
+def result_files(paths: Sequence[Path]) -> list[Path]:
+    """The files among the paths, and every CSV file of the folders among them."""
+    return [file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])]
+
+
+def _find_manifest(arguments: argparse.Namespace) -> Manifest | None:
+    if arguments.manifest:
+        return load_manifest(arguments.manifest)
+    for folder in [parent for path in arguments.results for parent in (path.resolve(), *path.resolve().parents[:2])]:
+        if (folder / FILE_NAME).is_file():
+            return load_manifest(folder)
+    logger.warning(
+        "no %s near the results: stimuli are taken as conditions, and completeness is not checked", FILE_NAME
+    )
+    return None
+
+
+def simulate_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("test", type=Path, help="folder of a test, or its manifest")
+    parser.add_argument("--listeners", type=int, default=20)
+    parser.add_argument("--faulty", type=int, default=0, help=f"how many of them are unreliable ({', '.join(FAULTS)})")
+    parser.add_argument("--noise", type=float, default=8, help="standard deviation of one score (default: %(default)s)")
+    parser.add_argument("--truth", type=Path, help="JSON file: true score of each condition (default: evenly spread)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("simulated.csv"))
+    parser.set_defaults(run=simulate_listeners)
+
+
+def simulate_listeners(arguments: argparse.Namespace) -> None:
+    manifest = load_manifest(arguments.test)
+    truth = _read_truth(arguments.truth, manifest) if arguments.truth else default_truth(manifest.conditions)
+    rows = simulate(manifest, arguments.listeners, arguments.faulty, arguments.seed, arguments.noise, truth)
+    write_csv(arguments.out, rows)
+    print(f"{len(rows)} INVENTED ratings of {arguments.listeners} simulated listeners written to {arguments.out}")
+
+
+def _read_truth(path: Path, manifest: Manifest) -> dict[str, float]:
+    try:
+        truth = json.loads(path.read_text(encoding="utf-8"))
+        scores = {name: float(truth[name]) for name in manifest.conditions}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise EvalError(f"{path} does not give a score to each of {', '.join(manifest.conditions)}: {error}") from error
+    wrong = {name: score for name, score in scores.items() if not 0 <= score <= 100}
+    if wrong:
+        raise EvalError(f"{path} gives {wrong}; allowed are scores from 0 to 100")
+    return scores
+
+
+PARSERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "serve": (serve_parser, "serve a test to listeners and collect their results"),
+    "analyze": (analyze_parser, "results -> post-screening, statistics, tables and figures"),
+    "simulate": (simulate_parser, "invent listeners with known true scores, to test an analysis"),
+    "webmushra": (webmushra_parser, "write a test for webMUSHRA"),
+}

@@ -1,0 +1,1 @@
+"""What the app shows and keeps for a visitor; only `app.py` uses it."""

@@ -1,0 +1,206 @@
+"""One clip through every rate of a model, for a listener: audio files, measured numbers, files to take away."""
+
+import io
+import logging
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+import codec
+from codec.ecdc import open_file, read_header, recode
+from encodec_eval.metrics import METRICS
+from encodec_eval.run.worker import safe_name, score
+from encodec_eval.systems import Encodec, Opus
+from encodec_eval.systems.encodec import load_encodec, load_language_model
+from encodec_eval.types import Clip, EvalError, Output, Point, Score
+
+logger = logging.getLogger(__name__)
+
+QUALITY = ("si_snr", "stoi", "pesq")
+SPEED = ("x_realtime_encode", "x_realtime_decode")
+
+
+@dataclass
+class Version:
+    """The clip as a codec gives it back at one rate. Sizes in bytes, None where there is no such thing.
+
+    `coded` is the codec's own file, `entropy_coded` the smaller one that a language model makes of it.
+    """
+
+    point: Point
+    wav: Path
+    duration_s: float
+    payload_bytes: float | None
+    pcm_bytes: int
+    codes: Tensor | None = None
+    coded: Path | None = None
+    entropy_coded: Path | None = None
+    scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Path]:
+        """What there is to take away."""
+        return [path for path in (self.wav, self.coded, self.entropy_coded) if path is not None]
+
+    @property
+    def payload_kbps(self) -> float | None:
+        """Measured rate of the coded signal, without a container."""
+        return self._kbps(self.payload_bytes)
+
+    @property
+    def file_kbps(self) -> float | None:
+        """Measured rate of the file."""
+        return self._kbps(self.coded.stat().st_size if self.coded else None)
+
+    @property
+    def entropy_kbps(self) -> float | None:
+        """Measured rate of the entropy-coded file."""
+        return self._kbps(self.entropy_coded.stat().st_size if self.entropy_coded else None)
+
+    @property
+    def pcm_ratio(self) -> float | None:
+        """How many times smaller the coded signal is than 16-bit PCM of the same rate and channels."""
+        return self.payload_bytes and self.pcm_bytes / self.payload_bytes
+
+    def value(self, metric: str) -> float | None:
+        """A score, None if it was not computed (yet) or has no value."""
+        return self.scores[metric].value if metric in self.scores else None
+
+    def _kbps(self, size: float | None) -> float | None:
+        return size and 8 * size / self.duration_s / 1000
+
+
+@dataclass
+class Session:
+    """What one listener has made of one clip. Its files lie in `folder`; nothing is shared between sessions.
+
+    Once `finished`, it does not change any more.
+    """
+
+    folder: Path
+    model: str
+    versions: list[Version] = field(default_factory=list)
+    finished: bool = False
+
+    @property
+    def original(self) -> Path:
+        return self.folder / "original.wav"
+
+    def add(self, output: Output, duration_s: float) -> None:
+        """Write a version's audio and its coded file."""
+        name = safe_name(output.point.name)
+        wav = self.folder / f"{name}.wav"
+        codec.audio.save(wav, output.audio, output.sample_rate)
+        version = Version(output.point, wav, duration_s, output.payload_bytes, 2 * output.audio.numel(), output.codes)
+        if output.coded is not None:
+            version.coded = self.folder / (name + output.suffix)
+            version.coded.write_bytes(output.coded)
+        self.versions.append(version)
+
+    def add_entropy_coded(self, version: Version, model: codec.EncodecModel, lm: codec.LanguageModel) -> None:
+        """Write a version's file once more, entropy-coded."""
+        assert version.coded is not None
+        version.entropy_coded = version.coded.with_suffix(".lm.ecdc")
+        version.entropy_coded.write_bytes(recode(version.coded.read_bytes(), model, lm))
+
+    def rows(self) -> list[dict[str, object]]:
+        """The numbers of every version, None where there is none."""
+        return [
+            {
+                "version": version.point.name,
+                "nominal_kbps": version.point.nominal_kbps,
+                "payload_kbps": version.payload_kbps,
+                "file_kbps": version.file_kbps,
+                "entropy_kbps": version.entropy_kbps,
+                "pcm_ratio": version.pcm_ratio,
+                **{metric: version.value(metric) for metric in (*QUALITY, *SPEED)},
+            }
+            for version in self.versions
+        ]
+
+    def archive(self) -> Path:
+        """A ZIP of the original where there is one, every version and the numbers."""
+        numbers = self.folder / "numbers.csv"
+        pd.DataFrame(self.rows()).to_csv(numbers, index=False)
+        path = self.folder / "versions.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            original = [self.original] if self.original.exists() else []
+            for file in (*original, numbers, *chain.from_iterable(version.files for version in self.versions)):
+                archive.write(file, file.name)
+        return path
+
+
+def load_clip(path: Path, max_s: float) -> tuple[Tensor, int]:
+    """A clip `[C, T]` and its rate. Its header is judged before a sample is read.
+
+    Raises `AudioError` for what is not audio, `EvalError` for more than two channels or more than `max_s` seconds.
+    """
+    header = codec.audio.info(path)
+    if header.channels not in (1, 2):
+        raise EvalError(f"{path.name} has {header.channels} channels; allowed are 1 and 2")
+    if header.duration_s > max_s:
+        raise EvalError(f"{path.name} is {header.duration_s:.1f} s long; allowed are at most {max_s:g} s")
+    return codec.audio.load(path)
+
+
+def listen(
+    session: Session, audio: Tensor, sample_rate: int, system: Encodec, opus_kbps: Sequence[float] = ()
+) -> Iterator[None]:
+    """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores,
+    each one's entropy-coded file where the model has a language model, and the end."""
+    codec.audio.save(session.original, audio, sample_rate)
+    clip = Clip("clip", str(session.original), sample_rate, audio.shape[0], audio.shape[-1])
+    yield
+    opus = Opus(tuple(opus_kbps))
+    each = (opus.process(audio, sample_rate, [point])[0] for point in opus.points)
+    outputs = []
+    for output in chain(system.outputs(audio, sample_rate, system.points), each):
+        session.add(output, clip.duration_s)
+        outputs.append(output)
+        yield
+    metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
+    for version, output in zip(session.versions, outputs, strict=True):
+        version.scores = {s.metric: s for s in score(clip, audio, sample_rate, output, metrics)}
+        yield
+    try:
+        lm = load_language_model(system.model)
+    except codec.CheckpointError as error:
+        logger.info("no entropy coding: %s", error)
+    else:
+        for version in session.versions:
+            if version.codes is not None:
+                session.add_entropy_coded(version, system.loaded, lm)
+                yield
+    session.finished = True
+    yield
+
+
+def hear(session: Session, data: bytes, max_s: float, models: Mapping[str, str]) -> None:
+    """Fill a session with what an `.ecdc` file holds, decoded by that one of `models` (name: what to load) it names.
+
+    Its header is judged before a model is loaded or anything decoded.
+    Raises `EcdcError` for a damaged file, `EvalError` for another model or more than `max_s` seconds.
+    """
+    known = {Path(name).name: name for name in models}
+    wanted = read_header(io.BytesIO(data)).model
+    if wanted not in known:
+        raise EvalError(f"the file needs model {wanted!r}; here are {', '.join(known)}")
+    name = known[wanted]
+    header, model, blocks = open_file(io.BytesIO(data), load_encodec(models[name], "cpu"))
+    duration_s = header.audio_length / model.config.sampling_rate
+    if not 0 < duration_s <= max_s:
+        raise EvalError(f"the file holds {duration_s:.1f} s; allowed are more than 0 and at most {max_s:g} s")
+    audio = torch.cat(list(blocks), dim=-1)
+    kbps = header.codebooks * model.config.codebook_nbits * model.config.frame_rate / 1000
+    output = Output(
+        Point(f"{name}@{kbps:g}", name, kbps), audio, model.config.sampling_rate, coded=data, suffix=".ecdc"
+    )
+    session.model = name
+    session.add(output, duration_s)
+    session.finished = True

@@ -1,0 +1,1 @@
+"""From a journal of scores to tables, figures and pages. Nothing here runs a system or a metric."""

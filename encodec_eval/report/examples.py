@@ -1,0 +1,96 @@
+"""The worst, median and best clip of each system, as audio files and spectrograms in the run's folder."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import codec.audio
+from encodec_eval.metrics import METRICS
+from encodec_eval.report.results import Results
+from encodec_eval.run.journal import write_atomically
+from encodec_eval.run.worker import safe_name
+from encodec_eval.types import Clip, Output, System
+
+EXCERPT_S = 6.0
+SPECTROGRAM_FLOOR_DB = -80.0
+
+
+def choose(results: Results, metric: str) -> list[dict[str, Any]]:
+    """The worst, median and best scored clip of each system by a metric: `system rank clip metric value`."""
+    rows: list[dict[str, Any]] = []
+    table = results.table(metric)
+    for system in results.points.name:
+        scored = table[system].dropna().sort_values(ascending=bool(METRICS[metric].higher_is_better), kind="stable")
+        places = {"worst": 0, "median": len(scored) // 2, "best": len(scored) - 1}
+        for rank, place in places.items() if len(scored) else ():
+            value = float(scored.iloc[place])
+            rows.append({"system": system, "rank": rank, "clip": scored.index[place], "metric": metric, "value": value})
+    return rows
+
+
+def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -> None:
+    """Code the chosen clips again and keep the first seconds of reference and output under `examples/`.
+
+    Files are FLAC at the rate of the clip and of the system; `examples.json` lists them. Does nothing for a run that
+    has no audio metric.
+    """
+    if not results.quality_metrics:
+        return
+    folder = results.folder / "examples"
+    rows = choose(results, results.quality_metrics[0])
+    for clip in clips:
+        chosen = [row for row in rows if row["clip"] == clip.id]
+        if not chosen:
+            continue
+        wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
+        reference = write(folder / "reference" / safe_name(clip.id), wav, sample_rate)
+        for output in outputs(systems, {row["system"] for row in chosen}, clip, wav, sample_rate):
+            path = write(folder / safe_name(output.point.name) / safe_name(clip.id), output.audio, output.sample_rate)
+            for row in chosen:
+                if row["system"] == output.point.name:
+                    row |= {"reference": str(reference.relative_to(folder)), "audio": str(path.relative_to(folder))}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "examples.json", json.dumps(rows, indent=1) + "\n")
+
+
+def outputs(systems: Sequence[System], names: set[str], clip: Clip, wav: Tensor, sample_rate: int) -> list[Output]:
+    """What the named operating points make of a clip."""
+    found: list[Output] = []
+    for system in systems:
+        points = [point for point in system.points if point.name in names]
+        if points:
+            found += system.process(wav, sample_rate, points, clip)
+    return found
+
+
+def write(path: Path, wav: Tensor, sample_rate: int) -> Path:
+    """The first seconds as FLAC with a spectrogram beside it. Returns the path of the audio."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    audio = path.with_name(path.name + ".flac")
+    excerpt = wav[:, : round(EXCERPT_S * sample_rate)]
+    codec.audio.save(audio, excerpt, sample_rate)
+    spectrogram(audio.with_suffix(".png"), excerpt, sample_rate)
+    return audio
+
+
+def spectrogram(path: Path, wav: Tensor, sample_rate: int, top_hz: float = 8000) -> None:
+    """A picture of `wav [C, T]` from 0 Hz to `top_hz`, 80 dB deep, 480 by 120 pixels, 6 s wide whatever the length."""
+    size = 2 ** round(np.log2(0.032 * sample_rate))
+    hop = max(1, round(EXCERPT_S * sample_rate / 480))
+    window = torch.hann_window(size)
+    mono = torch.nn.functional.pad(wav.mean(0), (size // 2, max(size, round(EXCERPT_S * sample_rate) - wav.shape[-1])))
+    power = torch.stft(mono, size, hop, window=window, center=False, return_complex=True).abs().square()[:, :480]
+    rows = torch.linspace(0, top_hz / sample_rate * size, 120).round().long()
+    power = torch.where((rows < power.shape[0])[:, None], power[rows.clamp(max=power.shape[0] - 1)], 0.0)
+    level_db = 10 * torch.log10(power / power.max().clamp(min=1e-12) + 1e-12)
+    shades = ((1 - level_db.flip(0) / SPECTROGRAM_FLOOR_DB).clamp(min=0) * 255).round().to(torch.uint8)
+    picture = Image.fromarray(shades.numpy())
+    picture.putpalette(plt.get_cmap("magma")(np.arange(256), bytes=True)[:, :3].tobytes())
+    picture.save(path, optimize=True)

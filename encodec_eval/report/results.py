@@ -1,0 +1,223 @@
+"""A run's files as data frames: scores by clip, and their summaries."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from encodec_eval import stats
+from encodec_eval.metrics import METRICS
+from encodec_eval.run.journal import read
+from encodec_eval.run.worker import codes_path
+from encodec_eval.types import EvalError
+
+
+def records(frame: pd.DataFrame) -> Iterable[Any]:
+    """The rows of a data frame as named tuples."""
+    return frame.itertuples(index=False)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run as it is on disk.
+
+    scores: one row for each clip, system (operating point) and metric: `clip speaker seconds system metric value
+    reason`, value NaN where there is none. Complete runs only, unless partial ones were allowed: then `missing` says
+    how many scores are not there.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    scores: pd.DataFrame
+    missing: int
+
+    @property
+    def set_name(self) -> str:
+        return str(self.config["settings"]["set"])
+
+    @property
+    def points(self) -> pd.DataFrame:
+        """`name series nominal_kbps`, in the order of the run."""
+        return pd.DataFrame(self.config["points"])
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """`id speaker seconds`, in the order of the run."""
+        return pd.DataFrame(self.config["clips"])
+
+    @property
+    def metrics(self) -> list[str]:
+        return list(self.config["settings"]["metrics"])
+
+    @property
+    def quality_metrics(self) -> list[str]:
+        """The metrics of this run that say how good the audio is."""
+        return [name for name in self.metrics if METRICS[name].kind == "pair"]
+
+    def table(self, metric: str) -> pd.DataFrame:
+        """Values `[clips, systems]` of a metric, in the order of the run."""
+        rows = self.scores[self.scores.metric == metric]
+        values = rows.pivot(index="clip", columns="system", values="value")
+        return values.reindex(index=self.clips.id, columns=self.points.name)
+
+    @property
+    def groups(self) -> list[str]:
+        """The speaker of each clip; a clip without one is a group of its own."""
+        return [each["speaker"] or f"clip {each['id']}" for each in self.config["clips"]]
+
+
+def load(folder: Path, partial: bool = False) -> Results:
+    """Read a run. Raises `EvalError` if there is none, or if scores are missing and `partial` is not set."""
+    if not (folder / "config.json").is_file():
+        raise EvalError(f"{folder} holds no run (no config.json)")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    unknown = set(config["settings"]["metrics"]) - METRICS.keys()
+    if unknown:
+        raise EvalError(f"{folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
+    rows = pd.DataFrame([vars(score) for score in read(folder / "scores.jsonl")])
+    expected = len(config["clips"]) * len(config["points"]) * len(config["settings"]["metrics"])
+    if len(rows) < expected and not (partial and len(rows)):
+        raise EvalError(
+            f"{folder} is incomplete: {len(rows)} of {expected} scores; run the same command again, or --partial"
+        )
+    rows = rows.rename(columns={"point": "system"})
+    rows["value"] = rows["value"].astype(np.float64)
+    clips = pd.DataFrame(config["clips"]).rename(columns={"id": "clip"})
+    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows))
+
+
+def summarize(results: Results) -> pd.DataFrame:
+    """One row for each system and metric: `system series metric unit mean ci95_low ci95_high median n_scored n_total`.
+
+    The interval is a bootstrap by speaker: see `stats.mean_interval`.
+    """
+    rows = []
+    for metric in results.metrics:
+        table = results.table(metric)
+        for point in records(results.points):
+            values = table[point.name].to_numpy()
+            interval = stats.mean_interval(values, results.groups)
+            scored = int(np.isfinite(values).sum())
+            rows.append(
+                {
+                    "system": point.name,
+                    "series": point.series,
+                    "metric": metric,
+                    "unit": METRICS[metric].unit,
+                    "mean": interval.mean,
+                    "ci95_low": interval.low,
+                    "ci95_high": interval.high,
+                    "median": float(np.nanmedian(values)) if scored else np.nan,
+                    "n_scored": scored,
+                    "n_total": len(values),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def per_clip(results: Results) -> pd.DataFrame:
+    """One row for each clip and system, one column for each metric, and the reasons for what has no value."""
+    wide = results.scores.pivot(index=["clip", "system"], columns="metric", values="value")[results.metrics]
+    failed = results.scores[results.scores.value.isna()]
+    reasons = failed.groupby(["clip", "system"])[["metric", "reason"]].apply(
+        lambda rows: "; ".join(f"{metric}: {reason}" for metric, reason in rows.itertuples(index=False))
+    )
+    wide["reasons"] = reasons if len(reasons) else ""
+    wide = wide.fillna({"reasons": ""})
+    order = pd.MultiIndex.from_product([results.clips.id, results.points.name], names=["clip", "system"])
+    return wide.reindex(order).reset_index().merge(results.clips, left_on="clip", right_on="id").drop(columns="id")
+
+
+def differences(results: Results, reference: str) -> pd.DataFrame:
+    """Each system against `reference`, clip by clip: `system metric difference ci95_low ci95_high p p_holm n_pairs`.
+
+    Holm's correction is over the systems, metric by metric. Raises `EvalError` for an unknown reference.
+    """
+    names = list(results.points.name)
+    if reference not in names:
+        raise EvalError(f"no system {reference!r} in {results.folder}; allowed are {', '.join(names)}")
+    rows = []
+    for metric in results.quality_metrics:
+        table = results.table(metric)
+        others = [name for name in names if name != reference]
+        found = [stats.paired_difference(table[name], table[reference], results.groups) for name in others]
+        adjusted = stats.holm([each.p for each in found])
+        for name, each, p_holm in zip(others, found, adjusted, strict=True):
+            rows.append(difference_row(name, metric, each, p_holm))
+    return pd.DataFrame(rows)
+
+
+def difference_row(system: str, metric: str, difference: stats.Difference, p_holm: float) -> dict[str, object]:
+    return {
+        "system": system,
+        "metric": metric,
+        "difference": difference.mean,
+        "ci95_low": difference.low,
+        "ci95_high": difference.high,
+        "p": difference.p,
+        "p_holm": p_holm,
+        "n_pairs": difference.n,
+    }
+
+
+def codebook_usage(results: Results) -> pd.DataFrame:
+    """How the entries of each codebook are used over the set: `series codebook entropy_bits perplexity used frames`.
+
+    Empty if the run has no codes.
+    """
+    rows: list[dict[str, object]] = []
+    for series in dict.fromkeys(results.points.series):
+        paths = [codes_path(str(results.folder / "codes"), series, clip) for clip in results.clips.id]
+        codes = [np.load(path) for path in paths if path.exists()]
+        if not codes:
+            continue
+        if len(codes) < len(paths):
+            raise EvalError(f"{results.folder}/codes has {len(codes)} of {len(paths)} clips of {series}")
+        for k, entries in enumerate(np.concatenate(codes, axis=1)):
+            counts = np.bincount(entries)
+            entropy, perplexity = stats.perplexity(counts)
+            used = int((counts > 0).sum())
+            rows.append(
+                {
+                    "series": series,
+                    "codebook": k + 1,
+                    "entropy_bits": entropy,
+                    "perplexity": perplexity,
+                    "used": used,
+                    "frames": len(entries),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def bjontegaard(results: Results, summary: pd.DataFrame, anchor: str) -> pd.DataFrame:
+    """Each codec against the codec `anchor`: `series metric bd_rate_percent bd_quality`. Rates are of the payload.
+
+    Empty if the anchor is not in the run.
+    """
+    means = summary.pivot(index="system", columns="metric", values="mean")
+    curves = {series: list(rows.name) for series, rows in results.points.groupby("series", sort=False)}
+    rate = means.get("bitrate_payload")
+    if anchor not in curves or rate is None:
+        return pd.DataFrame()
+    rows = []
+    for series, names in curves.items():
+        if series == anchor or len(names) < 2 or rate[names].isna().any():
+            continue
+        for metric in results.quality_metrics:
+            sign = 1 if METRICS[metric].higher_is_better else -1
+            ours, theirs = sign * means[metric][names], sign * means[metric][curves[anchor]]
+            delta = stats.bjontegaard(rate[names], ours, rate[curves[anchor]], theirs)
+            rows.append(
+                {
+                    "series": series,
+                    "metric": metric,
+                    "bd_rate_percent": delta.rate_percent,
+                    "bd_quality": sign * delta.quality,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,148 @@
+"""Run a plan over a set and keep every score: start, go on where a killed run stopped, finish."""
+
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from encodec_eval.datasets import ClipSet
+from encodec_eval.run import provenance
+from encodec_eval.run.journal import Journal, Key, write_atomically
+from encodec_eval.run.local import Died, Done, Executor
+from encodec_eval.run.worker import Item, Plan, failures
+from encodec_eval.types import Clip, EvalError, Score
+
+logger = logging.getLogger(__name__)
+
+DEATHS_IN_A_ROW = 20
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: its folder, its clips and plan, and the choices that the record needs."""
+
+    folder: Path
+    clip_set: ClipSet
+    plan: Plan
+    choices: dict[str, object]
+    command: list[str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the scores. Two runs with the same settings may share a journal."""
+        settings = {
+            "set": self.clip_set.name,
+            "file_list_sha256": self.clip_set.file_list_sha256,
+            "systems": [system.describe() for system in self.plan.systems],
+            "metrics": list(self.plan.metrics),
+            "versions": provenance.versions(),
+            **self.choices,
+        }
+        return dict(json.loads(json.dumps(settings)))
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every score that a complete run has, in its order."""
+        return [(clip.id, *cell) for clip in self.clip_set.clips for cell in self.plan.cells]
+
+
+def execute(
+    run: Run,
+    executor: Callable[[Plan], Executor],
+    overwrite: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> None:
+    """Compute every score that the run's journal lacks, then put the journal in order.
+
+    `progress` is told how many scores have come, those found on disk first.
+    Raises `EvalError` if the folder holds a run with other settings or is in use.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    report = progress or (lambda count: None)
+    started = time.monotonic()
+    with Journal(run.folder, overwrite) as journal:
+        config = open_config(run)
+        report(len(journal.scores))
+        items = pending(run, journal)
+        if not items:
+            return
+        config["sessions"].append(provenance.session(run.command))
+        write_config(run.folder, config)
+        consume(executor(run.plan), items, journal, report)
+        journal.sort(run.keys)
+        config["sessions"][-1]["wall_s"] = round(time.monotonic() - started, 1)
+        write_config(run.folder, config)
+
+
+def pending(run: Run, journal: Journal) -> deque[Item]:
+    """What is left to do, by clip, the longest first: then no worker is left alone with a long one at the end."""
+    items: deque[Item] = deque()
+    for clip in sorted(run.clip_set.clips, key=lambda clip: -clip.duration_s):
+        cells = tuple(cell for cell in run.plan.cells if (clip.id, *cell) not in journal.scores)
+        if cells:
+            items.append(Item(clip, cells))
+    return items
+
+
+def consume(executor: Executor, queue: deque[Item], journal: Journal, report: Callable[[int], object]) -> None:
+    """Take the engine's events to the journal. An item whose worker died is tried again in parts, down to one cell."""
+    deaths = 0
+    for item, event in executor.run(queue):
+        if isinstance(event, Done):
+            continue
+        if isinstance(event, Died):
+            deaths += 1
+            if deaths >= DEATHS_IN_A_ROW:
+                raise EvalError(f"{deaths} workers died one after the other without a score; the last {event.reason}")
+            event = retry(item, event, queue, journal)
+        else:
+            deaths = 0
+        journal.append(event)
+        report(len(event))
+
+
+def retry(item: Item, death: Died, queue: deque[Item], journal: Journal) -> list[Score]:
+    """Queue what is left of an item in smaller parts. Returns the failure if it is one cell that was retried."""
+    left = [cell for cell in item.cells if (item.clip.id, *cell) not in journal.scores]
+    if len(item.cells) == 1 and item.deaths:
+        point, metric = item.cells[0]
+        logger.warning("%s: a worker %s at %s of %s, again", item.clip.id, death.reason, metric, point)
+        return failures(item, item.cells, f"the worker {death.reason} while it computed {metric}, and again alone")
+    points = list(dict.fromkeys(point for point, _ in left))
+    parts = [[cell] for cell in left] if len(points) == 1 else [[c for c in left if c[0] == p] for p in points]
+    queue.extendleft(Item(item.clip, tuple(part), item.deaths + 1) for part in reversed(parts))
+    return []
+
+
+def open_config(run: Run) -> dict[str, Any]:
+    """The run's `config.json`, new or as it is on disk. Raises `EvalError` if that has other settings."""
+    path = run.folder / "config.json"
+    if not path.exists():
+        return {
+            "settings": run.settings,
+            "note": run.clip_set.note,
+            "licence": run.clip_set.licence,
+            "points": [asdict(point) for system in run.plan.systems for point in system.points],
+            "clips": [describe_clip(clip) for clip in run.clip_set.clips],
+            "sessions": [],
+        }
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    theirs, ours = config["settings"], run.settings
+    different = [name for name in sorted(theirs.keys() | ours.keys()) if theirs.get(name) != ours.get(name)]
+    if different:
+        raise EvalError(
+            f"{run.folder} holds a run with other settings ({', '.join(different)}): use another --out, or --overwrite"
+        )
+    return config
+
+
+def describe_clip(clip: Clip) -> dict[str, object]:
+    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3)}
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    write_atomically(folder / "config.json", json.dumps(config, indent=1) + "\n")

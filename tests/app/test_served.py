@@ -1,0 +1,129 @@
+"""`python app.py` as a user starts it: with a checkpoint folder of their own, through gradio_client and MCP."""
+
+import asyncio
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio_client
+import httpx
+import pytest
+
+import codec
+from encodec_eval.datasets import BUNDLED
+from tests import ROOT
+from tests.checkpoints import random_48khz, save_noise
+
+pytestmark = pytest.mark.slow
+
+SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
+TINY = "encodec_24khz_tiny"
+START_S = 120
+
+
+@contextmanager
+def started(folder, **variables):
+    """The URL of the app, whose process ends with the block."""
+    environment = {**os.environ, "TMPDIR": str(folder), "GRADIO_SERVER_NAME": "127.0.0.1", **variables}
+    log = folder.parent / "app.log"
+    with log.open("w") as output:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            deadline = time.monotonic() + START_S
+            while not (url := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, f"no server after {START_S} s: {log.read_text()}"
+                time.sleep(0.2)
+            yield url[0]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    random_48khz(folder / "stereo_random")
+    (folder / "temporary").mkdir()
+    with started(folder / "temporary", ENCODEC_MODELS=str(folder / "stereo_random")) as url:
+        yield url
+    left = list((folder / "temporary").glob("encodec-app-*"))
+    assert not left, f"the app left {left} behind"
+
+
+def test_stereo_goes_through_the_48_khz_model_and_its_files(url, tmp_path):
+    client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path))
+    assert client.predict(api_name="/models")[-1] == "stereo_random"
+    save_noise(tmp_path / "clip.wav", 2)
+    clip = gradio_client.handle_file(tmp_path / "clip.wav")
+    rows, wavs = client.predict(clip, "stereo_random", api_name="/reconstruct")
+    assert [row["nominal_kbps"] for row in rows] == [3, 6, 12, 24]
+    for row, wav in zip(rows, wavs, strict=True):
+        made = client.predict(clip, "stereo_random", row["nominal_kbps"], False, api_name="/encode")
+        decoded = client.predict(gradio_client.handle_file(made), api_name="/decode")
+        info = codec.audio.info(decoded)
+        assert (info.sample_rate, info.channels, info.frames) == (48000, 2, 55200)
+        assert (codec.audio.load(decoded)[0] - codec.audio.load(wav)[0]).abs().max() < 2**-14
+        assert row["file_kbps"] == pytest.approx(8 * Path(made).stat().st_size / 1.15 / 1000)
+
+
+@pytest.mark.browser
+def test_stereo_is_heard_in_the_page(page, url, tmp_path):
+    save_noise(tmp_path / "clip.wav", 2)
+    page.goto(url)
+    page.get_by_label("stereo_random").check()
+    page.get_by_text("48 kHz stereo").wait_for()
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "clip.wav")
+    player = "document.querySelector('#player sync-player')"
+    page.wait_for_function(f"{player}?.buffers?.length === 6", timeout=90_000)
+    assert page.evaluate(f"{player}.buffers.map((b) => [b.numberOfChannels, b.length])") == [[2, 55200]] * 6
+    page.wait_for_function("!document.querySelector('#numbers').innerText.includes('…')", timeout=90_000)
+
+
+def test_uploads_over_the_limit_are_refused(url):
+    reply = httpx.post(f"{url}/gradio_api/upload", files={"files": ("big.wav", bytes(68_000_000))}, timeout=60)
+    assert reply.status_code == 413
+
+
+def test_mcp_clients_list_the_tools_and_use_them(url):
+    mcp = pytest.importorskip("mcp", reason="needs the extra [mcp]")
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def use():
+        async with (
+            streamable_http_client(f"{url}/gradio_api/mcp/") as (read, write, _),
+            mcp.ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            models = await session.call_tool("models", {})
+            clip = "data:audio/flac;base64," + base64.b64encode(SPEECH.read_bytes()).decode()
+            arguments = {"clip": clip, "model": TINY, "bandwidth": 6, "language_model": False}
+            return tools, models, await session.call_tool("encode", arguments)
+
+    with ThreadPoolExecutor(1) as thread:  # Playwright's own event loop may run in this one
+        tools, models, made = thread.submit(asyncio.run, use()).result()
+    assert set(tools) == {"models", "reconstruct", "encode", "decode"}
+    assert "Compress an audio clip" in tools["encode"].description
+    assert set(tools["encode"].inputSchema["properties"]) == {"clip", "model", "bandwidth", "language_model"}
+    assert not models.isError
+    assert TINY in json.loads(models.content[0].text.replace("'", '"'))
+    assert not made.isError, made.content
+    audio, sample_rate = codec.decompress(httpx.get(made.content[0].text).content)
+    assert audio.shape[-1] / sample_rate == pytest.approx(codec.audio.info(SPEECH).duration_s, abs=1e-3)
+
+
+def test_a_wrong_checkpoint_folder_ends_the_program_with_one_line(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, "ENCODEC_MODELS": str(tmp_path)}, capture_output=True
+    )
+    assert run.returncode == 2
+    assert run.stderr.decode().splitlines() == [f"ENCODEC_MODELS: {tmp_path} has no config.json"]

@@ -1,0 +1,71 @@
+"""Training of the language model, from a folder of audio to a file that codes."""
+
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+
+import codec
+from codec.training import language_model as training
+from tests import ROOT
+
+RECORDINGS = ROOT / "encodec_eval/data/librispeech-mini"
+SIZES = replace(training.SIZES, dim=32, heads=4, layers=1, feed_forward=64)
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    """Recordings of at least four seconds: more of them than are held out."""
+    folder = tmp_path_factory.mktemp("audio")
+    long = [path for path in sorted(RECORDINGS.rglob("*.flac")) if codec.audio.info(path).duration_s > 4.1]
+    for path in long[: training.HELD_OUT + 4]:
+        os.symlink(path, folder / path.name)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(training, "SIZES", SIZES)
+    monkeypatch.setattr(training, "SAVE_EVERY", 5)
+
+
+def test_from_audio_through_a_resumed_run_to_a_file_that_codes(audio, tmp_path, caplog):
+    caplog.set_level("INFO")
+    out = tmp_path / "language_model.safetensors"
+    arguments = [str(audio), "--work", str(tmp_path / "work"), "--out", str(out), "--threads", "1"]
+    assert training.main([*arguments, "--hours", "0.002"]) == 0
+    first = codec.LanguageModel.load(out)
+    start, *_, end = [line.rsplit("bits per code ", 1)[1] for line in caplog.messages if "bits per code" in line]
+    assert float(end.split()[0]) < float(start.split()[0])
+    caplog.clear()
+    assert training.main([*arguments, "--hours", "0.002"]) == 0
+    assert any("resumed at step" in message for message in caplog.messages)
+    assert not any("frames" in message for message in caplog.messages), "codes were extracted again"
+    assert codec.LanguageModel.load(out).sha256 == first.sha256
+    model = codec.load_model("encodec_24khz_tiny")
+    assert first.codec_sha256 == model.checkpoint_sha256
+    wav = torch.randn(1, 24_000, generator=torch.Generator().manual_seed(0)) / 10
+    data = codec.compress(model, wav, 1.5, first)
+    plain = codec.decompress(codec.compress(model, wav, 1.5), model)[0]
+    assert torch.equal(codec.decompress(data, model, first)[0], plain)
+
+
+def test_a_trained_model_is_a_start():
+    torch.manual_seed(0)
+    pieces = [torch.randint(1024, (32, 50)) for _ in range(2)]
+    lm, trained = (training.new_model([piece.numpy() for piece in pieces], SIZES, "lm", "") for _ in range(2))
+    training.start_from(lm, trained, pieces)
+    assert torch.equal(lm.transformer.layers[0].linear1.weight, trained.transformer.layers[0].linear1.weight)
+    better = training.new_model([piece.numpy() for piece in pieces * 20], SIZES, "lm", "")
+    training.start_from(lm, better, pieces)
+    assert torch.equal(lm.head(3).bias, better.head(3).bias)
+    with pytest.raises(codec.CheckpointError, match="has sizes"):
+        training.start_from(lm, codec.LanguageModel(replace(SIZES, dim=64)), pieces)
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    assert training.main([str(tmp_path), "--work", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
+    assert capsys.readouterr().err == (
+        "codec.training.language_model: 0 pieces of audio above 4 s found; 9 are needed\n"
+    )

@@ -1,0 +1,167 @@
+"""Tables, figures, pages and comparisons of runs with known scores."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from encodec_eval.__main__ import main
+from encodec_eval.commands.compare import compare
+from encodec_eval.report import results, tables
+from encodec_eval.report.folder import write_report
+from encodec_eval.run.journal import line
+from encodec_eval.types import EvalError, Score
+
+METRICS = ["si_snr", "stoi", "bitrate_nominal", "bitrate_payload", "bitrate_file", "bitrate_entropy"]
+METRICS += ["lag_ms", "x_realtime_encode", "x_realtime_decode"]
+RATES = {"opus@6": 6, "opus@12": 12, "opus@24": 24, "tiny@6": 6, "tiny@12": 12, "tiny@24": 24, "identity": None}
+
+
+def value(system: str, metric: str, clip: int, shift: float) -> tuple[float | None, str | None]:
+    rate = RATES[system]
+    if metric in ("bitrate_file", "bitrate_entropy") or (rate is None and metric != "stoi"):
+        return None, "no such thing"
+    if metric.startswith("bitrate"):
+        return float(rate or 0), None
+    if metric == "si_snr":
+        if system == "tiny@6" and clip == 3:
+            return None, "the output is silent | broken"
+        return 2 * np.log2(rate) + 0.1 * clip + (1 if system.startswith("tiny") else 0) + shift, None
+    return (1.0 if rate is None else 0.7 + rate / 100 + 0.001 * clip), None
+
+
+def make_run(folder: Path, shift: float = 0.0, files: str = "abc") -> Path:
+    folder.mkdir(parents=True)
+    clips = [{"id": f"clip{n}", "speaker": f"s{n % 3}", "seconds": 2.0} for n in range(6)]
+    session = {
+        "command": "python -m encodec_eval", "started": "now", "commit": "c0ffee", "python": "3", "wall_s": 1.0,
+        "machine": {"processor": "p", "cores": 2, "memory_gib": 4, "accelerator": None, "system": "s"},
+    }  # fmt: skip
+    config = {
+        "settings": {
+            "set": "made-up", "metrics": METRICS, "systems": [{"system": "x"}], "file_list_sha256": files,
+            "versions": {"torch": "2"},
+        },
+        "note": "", "licence": "CC0", "clips": clips, "sessions": [session],
+        "points": [{"name": n, "series": n.split("@")[0], "nominal_kbps": r} for n, r in RATES.items()],
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    scores = [
+        Score(clip["id"], system, metric, *value(system, metric, n, shift))
+        for n, clip in enumerate(clips)
+        for system in RATES
+        for metric in METRICS
+    ]
+    (folder / "scores.jsonl").write_text("".join(line(score) for score in scores))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> results.Results:
+    found = results.load(make_run(tmp_path_factory.mktemp("runs") / "a"))
+    write_report(found, "opus@12")
+    return found
+
+
+def test_the_summary_is_the_mean_of_what_was_scored(run):
+    summary = results.summarize(run).set_index(["system", "metric"])
+    whole = summary.loc[("opus@12", "si_snr")]
+    assert whole["mean"] == pytest.approx(2 * np.log2(12) + 0.25)
+    assert (whole.n_scored, whole.n_total) == (6, 6)
+    assert whole.ci95_low < whole["mean"] < whole.ci95_high
+    holed = summary.loc[("tiny@6", "si_snr")]
+    assert holed["mean"] == pytest.approx(2 * np.log2(6) + 1 + 0.1 * (0 + 1 + 2 + 4 + 5) / 5)
+    assert (holed.n_scored, holed.n_total) == (5, 6)
+
+
+def test_clips_without_a_speaker_are_groups_of_their_own(run):
+    clips = [{"id": f"c{n}", "speaker": "s" if n == 1 else None, "seconds": 1.0} for n in range(3)]
+    assert results.Results(run.folder, run.config | {"clips": clips}, run.scores, 0).groups == [
+        "clip c0",
+        "s",
+        "clip c2",
+    ]
+
+
+def test_the_main_table_shows_what_is_missing(run):
+    table = tables.main_table(run, results.summarize(run)).set_index("system")
+    assert table.loc["tiny@6", "SI-SNR dB ↑"].endswith(" [5/6]")
+    assert table.loc["tiny@6", "scored"] == "5/6"
+    assert table.loc["identity", "SI-SNR dB ↑"] == "- [0/6]"
+    assert "kbps file" not in table
+
+
+def test_every_file_of_a_report_is_there_and_agrees(run):
+    names = {path.name for path in run.folder.iterdir()}
+    assert names >= {
+        "summary.csv", "per_clip.csv", "differences.csv", "bjontegaard.csv", "report.md", "report.html", "tables.tex",
+        "rate_si_snr.png", "rate_si_snr.svg", "rate_stoi.png", "rate_stoi.svg",
+    }  # fmt: skip
+    wide = pd.read_csv(run.folder / "per_clip.csv")
+    assert len(wide) == 6 * len(RATES)
+    assert wide.query("system == 'opus@12'").si_snr.mean() == pytest.approx(2 * np.log2(12) + 0.25, abs=1e-4)
+    assert "silent | broken" in wide.query("system == 'tiny@6' and clip == 'clip3'").reasons.item()
+    report = (run.folder / "report.md").read_text()
+    assert "silent \\| broken" in report
+    assert "c0ffee" in report
+
+
+def test_the_latex_is_booktabs_with_nothing_unescaped(run):
+    latex = (run.folder / "tables.tex").read_text()
+    assert latex.count(r"\toprule") == latex.count(r"\bottomrule") >= 4
+    body = re.sub(r"\\[a-zA-Z]+|\\[&%$#_{}]|^%.*$", "", latex, flags=re.MULTILINE)
+    assert not re.search(r"[_#%]|↑|↓", body), re.search(r".{20}[_#%↑↓].{5}", body)
+
+
+def test_the_page_needs_nothing_beside_it(run):
+    page = (run.folder / "report.html").read_text()
+    assert page.count("<svg") == 2
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)), "an id stands twice"
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_bjontegaard_against_opus(run):
+    deltas = results.bjontegaard(run, results.summarize(run), "opus").set_index(["series", "metric"])
+    assert deltas.loc[("tiny", "si_snr"), "bd_quality"] == pytest.approx(1, abs=0.02)
+    # 1 dB is half an octave of rate in these curves.
+    assert deltas.loc[("tiny", "si_snr"), "bd_rate_percent"] == pytest.approx((2**-0.5 - 1) * 100, abs=0.8)
+    assert deltas.loc[("tiny", "stoi"), "bd_quality"] == pytest.approx(0, abs=1e-9)
+
+
+def test_paired_differences(run):
+    found = results.differences(run, "opus@12").set_index(["system", "metric"])
+    assert found.loc[("opus@24", "si_snr"), "difference"] == pytest.approx(2)
+    assert found.loc[("tiny@6", "si_snr"), "n_pairs"] == 5
+    with pytest.raises(EvalError, match="no system 'opus' in"):
+        results.differences(run, "opus")
+
+
+def test_comparing_runs(run, tmp_path, capsys):
+    other = make_run(tmp_path / "b", shift=0.5)
+    found = compare(run, results.load(other)).set_index(["system", "metric"])
+    assert found.loc[("tiny@12", "si_snr"), "difference"] == pytest.approx(0.5)
+    assert found.loc[("tiny@12", "stoi"), "p"] == 1
+    assert main(["compare", str(run.folder), str(other), "--csv", str(tmp_path / "c.csv")]) == 0
+    assert "0.500 (0.500 to 0.500)" in capsys.readouterr().out
+    assert len(pd.read_csv(tmp_path / "c.csv")) == len(found)
+    foreign = make_run(tmp_path / "c", files="other")
+    assert main(["compare", str(run.folder), str(foreign)]) == 2
+    assert "are of different clips" in capsys.readouterr().err
+    assert main(["compare", str(run.folder), str(tmp_path)]) == 2
+
+
+def test_listings(capsys, tmp_path):
+    assert main(["metrics"]) == 0
+    assert "P.862.2" in capsys.readouterr().out
+    assert main(["sets", "--data-root", str(tmp_path)]) == 0
+    assert re.search(r"librispeech-mini .* yes +\|", capsys.readouterr().out)
+
+
+def test_markdown_keeps_its_columns():
+    text = tables.markdown(pd.DataFrame({"a": ["1", "x|y"], "long name": ["2", "3"]}))
+    assert len({len(row.replace("\\|", "__")) for row in text.splitlines()}) == 1

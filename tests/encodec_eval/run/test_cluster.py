@@ -1,0 +1,72 @@
+"""The Ray engine on a local cluster of two workers."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from encodec_eval.datasets import load_set
+from encodec_eval.metrics import choose
+from encodec_eval.run.cluster import RayPool
+from encodec_eval.run.journal import read
+from encodec_eval.run.local import LocalPool
+from encodec_eval.run.runner import Run, execute
+from encodec_eval.run.worker import Plan
+from encodec_eval.systems import Encodec
+from tests.encodec_eval import fakes
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+TIMING = ("x_realtime_encode", "x_realtime_decode")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment_of_the_actors():
+    """Ray's workers are new interpreters that find this project by PYTHONPATH, and by default run at niceness 15."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.getcwd())
+        patch.setenv("RAY_worker_niceness", "0")
+        yield
+
+
+def run_of(folder, audio, *systems, metrics=("si_snr", "stoi")) -> Run:
+    return Run(folder, load_set(str(audio)), Plan(systems, tuple(choose(list(metrics)))), {}, [])
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    for n in range(4):
+        sf.write(folder / f"clip{n}.wav", np.random.default_rng(n).normal(0, 0.1, 16000 + 100 * n), 16000)
+    return folder
+
+
+def test_ray_gives_the_scores_of_the_local_engine_to_the_last_digit(tmp_path, audio):
+    system = Encodec("encodec_24khz_tiny", (1.5, 6.0))
+    local, cluster = run_of(tmp_path / "local", audio, system), run_of(tmp_path / "ray", audio, system)
+    execute(local, lambda plan: LocalPool(plan, 1))
+    execute(cluster, lambda plan: RayPool(plan, 2, None, gpus=False))
+    ours, theirs = (
+        [s for s in read(run.folder / "scores.jsonl") if s.metric not in TIMING] for run in (local, cluster)
+    )
+    assert ours == theirs
+    assert all(s.value is not None for s in ours if s.metric == "si_snr")
+
+
+def test_an_actor_killed_in_mid_run_costs_nothing(tmp_path, audio):
+    run = run_of(tmp_path / "run", audio, fakes.Deadly("clip1", 1, str(tmp_path)))
+    execute(run, lambda plan: RayPool(plan, 2, None, gpus=False))
+    scores = read(run.folder / "scores.jsonl")
+    assert [(s.clip, s.point, s.metric) for s in scores] == run.keys
+    assert all(s.value is not None for s in scores if s.metric in ("si_snr", "stoi"))
+    assert (tmp_path / "death-0").exists()
+
+
+def test_an_actor_that_always_dies_costs_that_clip_only(tmp_path, audio):
+    run = run_of(tmp_path / "run", audio, fakes.Deadly("clip1", 99, str(tmp_path)), metrics=("si_snr",))
+    run = Run(run.folder, run.clip_set, Plan(run.plan.systems, ("si_snr",)), {}, [])
+    execute(run, lambda plan: RayPool(plan, 2, None, gpus=False))
+    scores = {s.clip: s for s in read(run.folder / "scores.jsonl")}
+    assert [clip for clip, s in scores.items() if s.value is None] == ["clip1"]
+    assert "was killed on the cluster while it computed si_snr, and again alone" in scores["clip1"].reason

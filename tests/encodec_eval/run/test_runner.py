@@ -1,0 +1,243 @@
+"""Runs: complete, resumed, killed, refused; workers that die; failures as data."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from encodec_eval.__main__ import main
+from encodec_eval.datasets import ClipSet, load_set
+from encodec_eval.metrics import choose
+from encodec_eval.report import results
+from encodec_eval.run.journal import Journal, read
+from encodec_eval.run.local import LocalPool
+from encodec_eval.run.runner import Run, execute
+from encodec_eval.run.worker import Item, Plan, Worker
+from encodec_eval.systems import Identity, Lowpass, Opus
+from encodec_eval.types import EvalError, Score
+from tests import ROOT
+from tests.encodec_eval import fakes
+
+
+@pytest.fixture(scope="module")
+def clip_set(tmp_path_factory) -> ClipSet:
+    folder = tmp_path_factory.mktemp("audio")
+    for n in range(4):
+        noise = np.random.default_rng(n).normal(0, 0.1, 16000 + 100 * n)
+        sf.write(folder / f"clip{n}.wav", noise, 16000)
+    return load_set(str(folder))
+
+
+def run_of(folder: Path, clip_set: ClipSet, *systems, metrics=("si_snr",)) -> Run:
+    return Run(folder, clip_set, Plan(systems, tuple(choose(list(metrics)))), {"seed": 0}, ["--set", "x"])
+
+
+def one_process(plan: Plan):
+    """An engine without processes, for tests of what stands around engines."""
+
+    class Inline:
+        def run(self, queue):
+            worker = Worker(plan)
+            while queue:
+                item = queue.popleft()
+                for scores in worker.run(item):
+                    yield item, scores
+
+    return Inline()
+
+
+def test_a_run_is_complete_ordered_and_repeatable(tmp_path, clip_set):
+    runs = [run_of(tmp_path / name, clip_set, Lowpass((3500,)), Opus((24,))) for name in "ab"]
+    for run in runs:
+        execute(run, one_process)
+    first, second = (read(run.folder / "scores.jsonl") for run in runs)
+    assert [(s.clip, s.point, s.metric) for s in first] == runs[0].keys
+    timing = ("x_realtime_encode", "x_realtime_decode")
+    assert [s for s in first if s.metric not in timing] == [s for s in second if s.metric not in timing]
+    config = json.loads((tmp_path / "a/config.json").read_text())
+    assert config["sessions"][0]["command"] == "python -m encodec_eval --set x"
+    assert config["settings"]["file_list_sha256"] == clip_set.file_list_sha256
+
+
+def test_broken_systems_get_their_reasons_and_the_others_their_scores(tmp_path, clip_set):
+    names = ("silence", "nan", "truncated", "delayed", "polarity", "noisy", "raises")
+    run = run_of(tmp_path, clip_set, *(fakes.Fake(name, getattr(fakes, name)) for name in names))
+    execute(run, one_process)
+    found = {s.point: s for s in read(tmp_path / "scores.jsonl") if s.metric == "si_snr" and s.clip == "clip0"}
+    assert {name: found[name].reason for name in names if found[name].value is None} == {
+        "silence": "the output is silent (peak below 1e-05)",
+        "nan": "the output holds NaN or infinite samples",
+        "truncated": "the output is 0.500 s shorter than the clip",
+        "polarity": "the estimate has no error: SI-SNR is infinite",
+        "raises": "RuntimeError: this system is broken",
+    }
+    assert found["delayed"].value == pytest.approx(found["noisy"].value, abs=0.2)
+    lag = next(s for s in read(tmp_path / "scores.jsonl") if s.point == "delayed" and s.metric == "lag_ms")
+    assert lag.value == pytest.approx(20)
+    table = results.summarize(results.load(tmp_path))
+    row = table[(table.system == "nan") & (table.metric == "si_snr")].iloc[0]
+    assert (row.n_scored, row.n_total) == (0, 4)
+    assert np.isnan(row["mean"])
+
+
+def test_an_unreadable_clip_is_a_failure_of_that_clip(tmp_path, clip_set):
+    sf.write(tmp_path / "nan.wav", np.full(16000, np.nan), 16000, subtype="FLOAT")
+    worker = Worker(Plan((Identity(),), ("stoi",)))
+    clip = load_set(str(tmp_path)).clips[0]
+    ((score,),) = worker.run(Item(clip, (("identity", "stoi"),)))
+    assert score.value is None
+    assert "holds NaN or infinite samples" in score.reason
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path, clip_set):
+    run = run_of(tmp_path / "run", clip_set, fakes.Deadly("clip1", 1, str(tmp_path)))
+    execute(run, lambda plan: LocalPool(plan, 2))
+    scores = read(run.folder / "scores.jsonl")
+    assert [(s.clip, s.point, s.metric) for s in scores] == run.keys
+    assert all(s.value is not None for s in scores if s.metric == "si_snr")
+    assert (tmp_path / "death-0").exists()
+
+
+def test_a_worker_that_always_dies_costs_that_clip_only(tmp_path, clip_set, monkeypatch):
+    run = run_of(tmp_path / "run", clip_set, fakes.Deadly("clip1", 99, str(tmp_path)))
+    run = replace(run, plan=replace(run.plan, metrics=("si_snr", "lag_ms")))
+    execute(run, lambda plan: LocalPool(plan, 2))
+    scores = {(s.clip, s.metric): s for s in read(run.folder / "scores.jsonl")}
+    assert {key for key, s in scores.items() if s.value is None} == {("clip1", "si_snr"), ("clip1", "lag_ms")}
+    assert scores["clip1", "si_snr"].reason == (
+        "the worker was killed by SIGKILL while it computed si_snr, and again alone"
+    )
+
+
+def test_a_run_goes_on_from_its_journal(tmp_path, clip_set):
+    run = run_of(tmp_path, clip_set, Lowpass((3500,)))
+    execute(run, one_process)
+    path = tmp_path / "scores.jsonl"
+    whole = path.read_text().splitlines(keepends=True)
+    kept = whole[: len(whole) // 2]
+    path.write_text("".join(kept) + whole[len(kept)][:20])  # a kill in the middle of a line
+    with pytest.raises(EvalError, match="is damaged"):
+        read(path)
+    done: list[Item] = []
+
+    def counting(plan):
+        inner = one_process(plan)
+
+        class Engine:
+            def run(self, queue):
+                done.extend(queue)
+                return inner.run(queue)
+
+        return Engine()
+
+    execute(run, counting)
+    assert sum(len(item.cells) for item in done) == len(whole) - len(kept)
+    assert path.read_text().splitlines(keepends=True)[: len(kept)] == kept
+    assert len(path.read_text().splitlines()) == len(whole)
+
+
+def test_other_settings_are_refused_and_overwritten_on_request(tmp_path, clip_set):
+    execute(run_of(tmp_path, clip_set, Identity()), one_process)
+    other = run_of(tmp_path, clip_set, Lowpass((3500,)), metrics=("si_snr", "log_mel"))
+    with pytest.raises(EvalError, match=r"other settings \(metrics, systems\): use another --out, or --overwrite"):
+        execute(other, one_process)
+    execute(other, one_process, overwrite=True)
+    assert {s.point for s in read(tmp_path / "scores.jsonl")} == {"lowpass@3.5k"}
+
+
+def test_two_processes_cannot_share_a_folder(tmp_path, clip_set):
+    with Journal(tmp_path), pytest.raises(EvalError, match="another process is working in"):
+        execute(run_of(tmp_path, clip_set, Identity()), one_process)
+    execute(run_of(tmp_path, clip_set, Identity()), one_process)
+
+
+def test_an_incomplete_run_has_no_table(tmp_path, clip_set):
+    run = run_of(tmp_path, clip_set, Identity(), metrics=("log_mel",))
+    execute(run, one_process)
+    path = tmp_path / "scores.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(EvalError, match="is incomplete: 31 of 32 scores"):
+        results.load(tmp_path)
+    assert main(["report", str(tmp_path)]) == 2
+    assert main(["report", str(tmp_path), "--partial"]) == 0
+    assert "(partial: 1 scores are missing)" in (tmp_path / "report.md").read_text().splitlines()[0]
+
+
+def test_a_journal_never_holds_a_number_that_is_none(tmp_path):
+    with Journal(tmp_path) as journal, pytest.raises(ValueError, match="not JSON compliant"):
+        journal.append([Score("a", "b", "c", float("nan"))])
+
+
+@pytest.mark.slow
+def test_kill_9_and_the_same_command_goes_on(tmp_path):
+    for n in range(12):
+        noise = np.random.default_rng(n).normal(0, 0.1, 48000)
+        sf.write(tmp_path / f"clip{n:02}.wav", noise, 16000)
+    arguments = ["--set", str(tmp_path), "--systems", "opus", "--metrics", "si_snr", "--jobs", "1", "--out"]
+    command = [sys.executable, "-m", "encodec_eval", *arguments, str(tmp_path / "run")]
+    journal = tmp_path / "run/scores.jsonl"
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 100
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 60):
+        assert time.monotonic() < deadline, "the run wrote nothing"
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = journal.read_text()
+    before = before[: before.rfind("\n") + 1].splitlines()
+    assert not (tmp_path / "run/report.md").exists()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    after = journal.read_text().splitlines()
+    expected = 12 * 5 * len(choose(["si_snr"]))
+    assert 60 <= len(before) < expected
+    assert after[: len(before)] == before, "finished scores, their timings included, were computed again"
+    assert len(after) == expected
+    assert (tmp_path / "run/report.md").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--set", "nonsense"],
+        ["--metrics", "mos"],
+        ["--systems", "winamp"],
+        ["--bandwidths", "7", "--model", "encodec_24khz_tiny"],
+        ["--model", "no_such_model"],
+        ["--limit", "0"],
+        ["--jobs", "0"],
+        ["--system", "evs"],
+        ["--bitrate", "evs=6"],
+        ["--bitrate", "evs=fast"],
+        ["--bitrate", "evs=0"],
+        ["--reference", "winamp", "--model", "encodec_24khz_tiny"],
+    ],
+)
+def test_bad_arguments_are_one_line_and_exit_2(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = arguments if "--set" in arguments else ["--set", "librispeech-mini", *arguments]
+    assert main(given) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_torchaudio_that_does_not_fit_is_named_with_its_cure_and_other_failures_are_not_hidden(monkeypatch, capsys):
+    unfit = RuntimeError("Detected that PyTorch and TorchAudio were compiled with different CUDA versions.")
+    for error in (unfit, OSError("libc10_cuda.so: cannot open shared object file")):
+        monkeypatch.setattr(importlib, "import_module", mock.Mock(side_effect=error))
+        assert main(["sets"]) == 2
+        assert "pip install --force-reinstall 'torch<2.15' torchaudio" in capsys.readouterr().err
+    monkeypatch.setattr(importlib, "import_module", mock.Mock(side_effect=RuntimeError("a bug of ours")))
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        main(["sets"])
