@@ -1,6 +1,7 @@
 """`python -m codec.training --data DIR --config NAME`: train a model; with torchrun, on several devices."""
 
 import argparse
+import ast
 import dataclasses
 import functools
 import logging
@@ -17,10 +18,11 @@ import torch.distributed as dist
 from codec.errors import CodecError
 from codec.model import EncodecModel
 from codec.training import curves
-from codec.training.configs import CONFIGS
+from codec.training.configs import CONFIGS, TrainingConfig
 from codec.training.data import Crops
 from codec.training.start import companded_start
 from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
+from codec.training.widen import widen
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, rank: int) -> None:
-    config = CONFIGS[options.config]
+    config = _override(CONFIGS[options.config], options.set)
     if options.steps is not None:
         if options.steps < 1:
             raise CodecError(f"--steps must be at least 1, not {options.steps}")
@@ -69,9 +71,9 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     data = crops(rank=rank)
     logger.info("%.2f hours of audio in %d files", data.hours, len(data.files))
     torch.manual_seed(options.seed)
-    model = EncodecModel.from_pretrained(options.init) if options.init else EncodecModel(config.model)
-    if model.config.hop_length != config.model.hop_length or model.config.hidden_size != config.model.hidden_size:
-        raise CodecError(f"{options.init} is not a model of configuration {options.config}")
+    model = EncodecModel(config.model)
+    if options.init:
+        widen(EncodecModel.from_pretrained(options.init), model)
     if config.start == "companded" and not options.init and not options.resume:
         companded_start(model, crops(rank=0).__getitem__)  # the same in every process
     trainer = Trainer(config, model, data, folder, device or options.device, options.seed)
@@ -81,6 +83,24 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     trainer.run(options.hours, options.save_every, validate, options.validate_every, options.workers)
     if trainer.lead:
         logger.info("curves in %s, model in %s", curves.plot(folder / CURVES_NAME), folder / "model")
+
+
+def _override(config: TrainingConfig, assignments: Sequence[str]) -> TrainingConfig:
+    """`NAME=VALUE` of the configuration's fields, `NAME.NAME=VALUE` of those inside them; values as in Python."""
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        outer, _, inner = name.partition(".")
+        try:
+            value = ast.literal_eval(text)
+            old = getattr(config, outer)
+            if inner and isinstance(old, dict):
+                value = {**old, inner: value}
+            elif inner:
+                value = dataclasses.replace(old, **{inner: value})
+            config = dataclasses.replace(config, **{outer: value})
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise CodecError(f"--set expected NAME=VALUE of a field of the configuration, got {assignment}") from error
+    return config
 
 
 def evaluate(clips: str, limit: int | None, model: Path) -> dict[str, float]:
@@ -112,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=float, help="stop after this long; --resume goes on")
     parser.add_argument(
         "--steps", type=int, help="of the run, over which the rate falls to 0, if not the configuration's"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value of a configuration's field"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun 'cuda' is each its own")
     parser.add_argument("--batch", type=int, help="items per step and process, instead of the configuration's")

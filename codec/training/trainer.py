@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from codec.model import EncodecModel
@@ -59,9 +59,9 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0  # of audio, over all processes
         self.hours = 0.0  # of wall clock
-        quantizer = QuantizerTrainer(model.quantizer, seed=seed).to(self.device)
+        quantizer = QuantizerTrainer(model.quantizer, config.codebook_decay, seed=seed).to(self.device)
         self.generator = Generator(model, quantizer.train(not config.frozen_encoder), config.frozen_encoder)
-        self.optimizer = _optimizer(config, [p for p in self.generator.parameters() if p.requires_grad])
+        self.optimizer = _optimizer(config, model)
         self.average = deepcopy({k: v.detach() for k, v in model.state_dict().items()})
         rate = config.model.sampling_rate
         self.mel = losses.MelLoss(rate).to(self.device)
@@ -82,11 +82,12 @@ class Trainer:
         """Learn from one batch `[B, C, T]`. Returns the losses, and the perplexity of the first codebook used."""
         rng = np.random.default_rng((self.seed, self.step))  # equal in all processes
         rates = self.config.model.target_bandwidths
-        codebooks = self.config.model.codebooks_for(rates[int(rng.integers(len(rates)))])
+        drawn = rng.integers(len(rates), size=(self._world(), len(wav)))[self._rank()]
+        codebooks = [self.config.model.codebooks_for(rates[index]) for index in drawn]
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * _schedule(self.step, self.config.warmup_steps, self.config.steps)
+            group["lr"] = group["peak"] * _schedule(self.step, self.config.warmup_steps, self.config.steps)
         estimate, commitment, codes = self.parallel(wav, codebooks)
-        report = {"codebooks": float(codebooks)}
+        report = {"codebooks": float(np.mean(codebooks))}
         report["perplexity_1"] = float(perplexity(codes[:1], self.config.model.codebook_size))
         adversary = self.adversary
         if adversary is not None and self.step < adversary.config.start_step:
@@ -223,6 +224,9 @@ class Trainer:
     def _world(self) -> int:
         return dist.get_world_size() if dist.is_initialized() else 1
 
+    def _rank(self) -> int:
+        return dist.get_rank() if dist.is_initialized() else 0
+
     def _everywhere(self, flag: bool) -> bool:
         """Whether any process says so: all must stop at the same step."""
         if not dist.is_initialized():
@@ -232,12 +236,20 @@ class Trainer:
         return bool(votes > 0)
 
 
-def _optimizer(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optimizer:
+    """Of what learns by gradients; each group keeps the `peak` of its learning rate."""
+    groups = [{"params": list(model.decoder.parameters()), "lr": config.lr}]
+    if not config.frozen_encoder:
+        groups.append({"params": list(model.encoder.parameters()), "lr": config.lr * config.encoder_lr})
     if config.optimizer == "muon":
-        return Muon(parameters, config.lr)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, config.lr, betas=(0.5, 0.9))
-    raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
+        optimizer: torch.optim.Optimizer = Muon(groups, config.lr)
+    elif config.optimizer == "adam":
+        optimizer = torch.optim.Adam(groups, betas=(0.5, 0.9))
+    else:
+        raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
+    for group in optimizer.param_groups:
+        group["peak"] = group["lr"]
+    return optimizer
 
 
 def _schedule(step: int, warmup: int, steps: int) -> float:
