@@ -6,12 +6,10 @@ import dataclasses
 import functools
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import torch
 import torch.distributed as dist
 
@@ -22,6 +20,7 @@ from codec.training.configs import CONFIGS, TrainingConfig
 from codec.training.data import Crops
 from codec.training.start import companded_start
 from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
+from codec.training.validation import Validation
 from codec.training.widen import widen
 
 logger = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     trainer = Trainer(config, model, data, folder, device or options.device, options.seed)
     if options.resume:
         trainer.resume()
-    validate = functools.partial(evaluate, options.validation, options.limit) if options.validation else None
+    validate = Validation(options.validation, options.limit) if options.validation else None
     trainer.run(options.hours, options.save_every, validate, options.validate_every, options.workers)
     if trainer.lead:
         logger.info("curves in %s, model in %s", curves.plot(folder / CURVES_NAME), folder / "model")
@@ -103,25 +102,6 @@ def _override(config: TrainingConfig, assignments: Sequence[str]) -> TrainingCon
     return config
 
 
-def evaluate(clips: str, limit: int | None, model: Path) -> dict[str, float]:
-    """Score a model with the evaluation command, a program of its own above this package in the order of imports.
-
-    Returns the mean of every metric at every bandwidth, by names such as `pesq_6`.
-    Raises `CodecError` with the command's last line if it fails.
-    """
-    out = model.parent / "validation"
-    command = [sys.executable, "-m", "encodec_eval", "--set", clips, "--model", str(model), "--out", str(out)]
-    command += ["--metrics", "pesq", "stoi", "si_snr", "--overwrite", "--jobs", "1"]
-    command += ["--limit", str(limit)] if limit else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CodecError(f"validation failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    table = pd.read_csv(out / "summary.csv")
-    table = table[table.metric.isin(["pesq", "stoi", "si_snr"])]
-    kbps = table.system.str.rsplit("@", n=1).str[-1]
-    return dict(zip(table.metric + "_" + kbps, table["mean"].astype(float), strict=True))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m codec.training", description="Train an EnCodec model.")
     parser.add_argument("--data", type=Path, required=True, help="folder of audio, searched at any depth")
@@ -138,8 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun 'cuda' is each its own")
     parser.add_argument("--batch", type=int, help="items per step and process, instead of the configuration's")
-    parser.add_argument("--validation", help="set or folder of held-out speakers, as in encodec_eval --set")
-    parser.add_argument("--limit", type=int, help="clips of the validation set to use")
+    parser.add_argument("--validation", type=Path, help="folder of held-out recordings")
+    parser.add_argument("--limit", type=int, help="recordings of that folder to use")
     parser.add_argument("--validate-every", type=int, default=5000, metavar="STEPS")
     parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
     parser.add_argument("--workers", type=int, default=0, help="processes that read audio")

@@ -18,7 +18,7 @@ class Muon(Optimizer):
     """Optimiser for convolutions, LSTMs and their biases.
 
     Args:
-        params: parameters; those of fewer than two dimensions are trained by Adam.
+        params: parameters or groups of them; those of fewer than two dimensions are trained by Adam.
         lr: change of a matrix per step, relative to its typical singular value.
         vector_lr: Adam's rate at the initial `lr`; it follows the schedule of `lr`.
         momentum: of both. beta2: of Adam's second moment.
@@ -26,7 +26,7 @@ class Muon(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 1e-3,
         vector_lr: float = 3e-5,
         momentum: float = 0.95,

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 STATE_NAME = "state.pt"
 CURVES_NAME = "curves.csv"
-Validate = Callable[[Path], dict[str, float]]  # an exported model's folder -> metrics
+Validate = Callable[[EncodecModel], dict[str, float]]
 
 
 class Trainer:
@@ -127,7 +127,7 @@ class Trainer:
         """Train until `config.steps`, or for `hours` of wall clock in this call, writing state and curves on the way.
 
         Args:
-            save_every, validate_every: steps. validate: called with the folder of the exported model.
+            save_every, validate_every: steps. validate: called with the averaged model.
             workers: processes that read audio.
         """
         started, hours_before = time.monotonic(), self.hours
@@ -145,18 +145,22 @@ class Trainer:
                 row = _mean(reports)
                 reports = []
                 if validate is not None and (finished or self.step % validate_every == 0) and self.lead:
-                    row |= validate(self.export())
+                    row |= validate(self.averaged())
                 self.save(row)
             if finished:
                 break
         if self.lead:
             self.export()
 
+    def averaged(self) -> EncodecModel:
+        """A copy of the model with averaged weights, on the CPU."""
+        model = EncodecModel(self.config.model)
+        model.load_state_dict(self.average)
+        return model.eval().requires_grad_(False)
+
     def export(self) -> Path:
         """Write the averaged model in transformers' format. Returns its folder."""
-        averaged = EncodecModel(self.config.model)
-        averaged.load_state_dict(self.average)
-        averaged.save_pretrained(self.folder / "model")
+        self.averaged().save_pretrained(self.folder / "model")
         return self.folder / "model"
 
     def save(self, row: dict[str, float] | None = None) -> None:
@@ -238,7 +242,7 @@ class Trainer:
 
 def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optimizer:
     """Of what learns by gradients; each group keeps the `peak` of its learning rate."""
-    groups = [{"params": list(model.decoder.parameters()), "lr": config.lr}]
+    groups: list[dict[str, Any]] = [{"params": list(model.decoder.parameters()), "lr": config.lr}]
     if not config.frozen_encoder:
         groups.append({"params": list(model.encoder.parameters()), "lr": config.lr * config.encoder_lr})
     if config.optimizer == "muon":
