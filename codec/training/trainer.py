@@ -22,7 +22,7 @@ from codec.training.configs import TrainingConfig
 from codec.training.curves import append
 from codec.training.data import Crops
 from codec.training.networks import Adversary, Generator, distributed
-from codec.training.optimizer import Muon
+from codec.training.optimizer import Muon, warmed_cosine
 from codec.training.quantizer import QuantizerTrainer, perplexity
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class Trainer:
         drawn = rng.integers(len(rates), size=(self._world(), len(wav)))[self._rank()]
         codebooks = [self.config.model.codebooks_for(rates[index]) for index in drawn]
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * _schedule(self.step, self.config.warmup_steps, self.config.steps)
+            group["lr"] = group["peak"] * warmed_cosine(self.step, self.config.steps, self.config.warmup_steps)
         estimate, commitment, codes = self.parallel(wav, codebooks)
         report = {"codebooks": float(np.mean(codebooks))}
         report["perplexity_1"] = float(perplexity(codes[:1], self.config.model.codebook_size))
@@ -254,11 +254,6 @@ def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optim
     for group in optimizer.param_groups:
         group["peak"] = group["lr"]
     return optimizer
-
-
-def _schedule(step: int, warmup: int, steps: int) -> float:
-    """Factor of the learning rate: a linear rise times a cosine from 1 to 0."""
-    return min(1.0, (step + 1) / max(1, warmup)) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def _mean(reports: list[dict[str, float]]) -> dict[str, float]:
