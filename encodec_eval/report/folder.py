@@ -29,11 +29,13 @@ def write_report(results: Results, reference: str | None = None) -> str:
     if reference:
         paired = differences(results, reference)
         paired.to_csv(results.folder / "differences.csv", index=False, float_format=FLOATS)
-        sections.append((f"Paired differences to {reference}", tables.difference_table(paired), PAIRED_NOTE))
-    deltas = bjontegaard(results, summary, "opus")
+        note = f"{PAIRED_NOTE} {results.interval_note}"
+        sections.append((f"Paired differences to {reference}", tables.difference_table(paired), note))
+    deltas = bjontegaard(results, "opus")
     if len(deltas):
         deltas.to_csv(results.folder / "bjontegaard.csv", index=False, float_format=FLOATS)
-        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), BD_NOTE))
+        note = f"{BD_NOTE} {results.interval_note}"
+        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), note))
     usage = codebook_usage(results)
     figures = write_plots(results, summary, usage)
     reasons = tables.reasons_table(results)
@@ -47,7 +49,7 @@ def write_report(results: Results, reference: str | None = None) -> str:
     summary.to_csv(results.folder / "summary.csv", index=False, float_format=FLOATS)
     per_clip(results).to_csv(results.folder / "per_clip.csv", index=False, float_format=FLOATS)
     write_atomically(results.folder / "report.md", _markdown(results, sections, figures))
-    latex = [tables.latex(table, f"{name}, {title(results)}.", _label(name)) for name, table, _ in sections]
+    latex = [tables.latex(table, _caption(results, name, note), _label(name)) for name, table, note in sections]
     write_atomically(results.folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex))
     html = page(title(results), results.config["note"], sections, figures, results.folder, _provenance(results))
     write_atomically(results.folder / "report.html", html)
@@ -55,8 +57,8 @@ def write_report(results: Results, reference: str | None = None) -> str:
 
 
 PAIRED_NOTE = (
-    "Mean of system minus reference, clip by clip, with its 95 % bootstrap interval by speaker; p from a t-test on the "
-    "speakers' means, corrected after Holm over the systems of each metric."
+    "Mean of system minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
+    "Holm over the systems of each metric."
 )
 BD_NOTE = (
     "BD-rate: how much more payload rate the codec needs for equal quality (negative is better); BD-quality: how much "
@@ -70,10 +72,16 @@ MUSHRA_NOTE = (
 
 
 def _scores_note(results: Results) -> str:
-    alike = "Means with 95 % bootstrap intervals by speaker (10,000 resamples). "
     return (
-        alike + "`scored`: clips that have every audio metric, of all clips. `[n/N]` marks a mean over fewer than all."
+        f"Means over clips. {results.interval_note} `scored`: clips that have every audio metric, of all clips. "
+        "`[n/N]` marks a mean over fewer than all."
     )
+
+
+def _caption(results: Results, name: str, note: str) -> str:
+    """What stands under a LaTeX table: its name, and what its intervals are if it has any."""
+    intervals = f" {results.interval_note}" if results.interval_note in note else ""
+    return f"{name}, {title(results)}.{intervals}".replace("%", r"\%")
 
 
 def _label(name: str) -> str:

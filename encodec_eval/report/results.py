@@ -69,6 +69,19 @@ class Results:
         """The speaker of each clip; a clip without one is a group of its own."""
         return [each["speaker"] or f"clip {each['id']}" for each in self.config["clips"]]
 
+    @property
+    def interval_note(self) -> str:
+        """What the intervals of this run are, in a sentence or two."""
+        count = len(set(self.groups))
+        if count < 2:
+            return "No intervals: they need two speakers."
+        note = f"95 % t intervals over {count} speakers, by the jackknife that leaves one out."
+        if any(each["speaker"] is None for each in self.config["clips"]):
+            note += " A clip without a speaker counts as one."
+        if count < stats.ROUGH_BELOW:
+            note += f" With fewer than {stats.ROUGH_BELOW} speakers, intervals are rough."
+        return note
+
 
 def load(folder: Path, partial: bool = False) -> Results:
     """Read a run. Raises `EvalError` if there is none, or if scores are missing and `partial` is not set."""
@@ -93,7 +106,7 @@ def load(folder: Path, partial: bool = False) -> Results:
 def summarize(results: Results) -> pd.DataFrame:
     """One row for each system and metric: `system series metric unit mean ci95_low ci95_high median n_scored n_total`.
 
-    The interval is a bootstrap by speaker: see `stats.mean_interval`.
+    The interval is over speakers: see `stats.mean_interval`.
     """
     rows = []
     for metric in results.metrics:
@@ -194,30 +207,36 @@ def codebook_usage(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bjontegaard(results: Results, summary: pd.DataFrame, anchor: str) -> pd.DataFrame:
-    """Each codec against the codec `anchor`: `series metric bd_rate_percent bd_quality`. Rates are of the payload.
+def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
+    """Each codec against the codec `anchor`: `series metric bd_rate_percent bd_rate_ci95_low bd_rate_ci95_high
+    bd_quality bd_quality_ci95_low bd_quality_ci95_high`. Rates are of the payload.
 
     Empty if the anchor is not in the run.
     """
-    means = summary.pivot(index="system", columns="metric", values="mean")
     curves = {series: list(rows.name) for series, rows in results.points.groupby("series", sort=False)}
-    rate = means.get("bitrate_payload")
-    if anchor not in curves or rate is None:
+    if anchor not in curves or "bitrate_payload" not in results.metrics:
         return pd.DataFrame()
+    rate = results.table("bitrate_payload")
     rows = []
     for series, names in curves.items():
-        if series == anchor or len(names) < 2 or rate[names].isna().any():
+        if series == anchor or len(names) < 2 or rate[names].isna().all().any():
             continue
         for metric in results.quality_metrics:
             sign = 1 if METRICS[metric].higher_is_better else -1
-            ours, theirs = sign * means[metric][names], sign * means[metric][curves[anchor]]
-            delta = stats.bjontegaard(rate[names], ours, rate[curves[anchor]], theirs)
+            quality = sign * results.table(metric)
+            ours, theirs = (rate[names], quality[names]), (rate[curves[anchor]], quality[curves[anchor]])
+            delta = stats.bjontegaard_intervals(*ours, *theirs, results.groups)
+            ends = sorted([sign * delta.quality.low, sign * delta.quality.high])
             rows.append(
                 {
                     "series": series,
                     "metric": metric,
-                    "bd_rate_percent": delta.rate_percent,
-                    "bd_quality": sign * delta.quality,
+                    "bd_rate_percent": delta.rate_percent.mean,
+                    "bd_rate_ci95_low": delta.rate_percent.low,
+                    "bd_rate_ci95_high": delta.rate_percent.high,
+                    "bd_quality": sign * delta.quality.mean,
+                    "bd_quality_ci95_low": ends[0],
+                    "bd_quality_ci95_high": ends[1],
                 }
             )
     return pd.DataFrame(rows)
