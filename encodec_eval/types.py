@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class EvalError(ValueError):
-    """What the user asked for cannot be done. The message says what was given and what is allowed."""
+    """What the user asked for cannot be done. The message says what was given and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Clip:
     @property
     def duration_s(self) -> float:
         return self.frames / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file of a set that cannot be used, and why."""
+
+    file: str
+    reason: str
 
 
 @dataclass(frozen=True)

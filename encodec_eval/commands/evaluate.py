@@ -13,14 +13,16 @@ from tqdm import tqdm
 import codec
 from encodec_eval import systems
 from encodec_eval.datasets import ClipSet, draw, load_set
+from encodec_eval.files import safe_name
 from encodec_eval.metrics import METRICS, choose
 from encodec_eval.report import folder as report
 from encodec_eval.report import results
 from encodec_eval.report.examples import render
 from encodec_eval.run import runner
-from encodec_eval.run.cluster import RayPool
-from encodec_eval.run.local import Executor, LocalPool
-from encodec_eval.run.worker import Plan, safe_name
+from encodec_eval.run.cluster import RayEngine
+from encodec_eval.run.engine import Engine
+from encodec_eval.run.local import LocalEngine
+from encodec_eval.run.worker import Plan
 from encodec_eval.types import EvalError, System
 
 SYSTEMS = ("encodec", "opus", "mp3", "anchors", "identity")
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="its rate, if known")
     parser.add_argument("--compressed", action="append", default=[], metavar="NAME=FOLDER", help="its coded files")
     parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}")
+    parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
     parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
@@ -57,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.jobs is not None and arguments.jobs < 1:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
     metrics = choose(arguments.metrics)
-    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download)
+    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download, arguments.strict)
     if arguments.limit is not None:
         clip_set = replace(clip_set, clips=draw(clip_set.clips, arguments.limit, arguments.seed))
     plan = Plan(tuple(build_systems(arguments, clip_set)), tuple(metrics))
@@ -70,17 +73,20 @@ def main(arguments: argparse.Namespace) -> int:
         raise EvalError(f"no system {arguments.reference!r}; allowed are {', '.join(names)}")
     print(f"{clip_set.name}: {len(clip_set.clips)} clips; {', '.join(names)}; results in {folder}", file=sys.stderr)
 
-    def executor(plan: Plan) -> Executor:
+    def engine(plan: Plan) -> Engine:
         if arguments.engine == "ray":
-            return RayPool(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
-        return LocalPool(plan, arguments.jobs or os.cpu_count() or 1)
+            return RayEngine(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
+        return LocalEngine(plan, arguments.jobs or os.cpu_count() or 1)
 
     with tqdm(total=len(run.keys), unit="score", smoothing=0.05) as bar:
-        runner.execute(run, executor, arguments.overwrite, bar.update)
+        runner.execute(run, engine, arguments.overwrite, bar.update)
     finished = results.load(folder)
     render(finished, clip_set.clips, plan.systems)
     table = report.write_report(finished, arguments.reference)
     print(f"{report.title(finished)}\n\n{table}\n{folder}/report.md, report.html")
+    if finished.waiting:
+        reason = "because their workers died or ran out of memory"
+        print(f"{finished.waiting} scores wait {reason}: run the same command again", file=sys.stderr)
     failed = finished.scores[finished.scores.metric.isin(finished.quality_metrics)]
     if len(failed) and failed.value.isna().all():
         raise EvalError(f"nothing could be scored: {failed.reason.iloc[0]}")

@@ -3,18 +3,20 @@
 import json
 from pathlib import Path
 
+from encodec_eval.files import write_atomically
 from encodec_eval.report import literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_plots
 from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
-from encodec_eval.run.journal import write_atomically
 
 FLOATS = "%.6g"
 
 
 def title(results: Results) -> str:
-    """The heading of a report; a partial run says so in it."""
+    """The heading of a report; a partial run and one whose workers died say so in it."""
     partial = f" (partial: {results.missing} scores are missing)" if results.missing else ""
+    if results.waiting:
+        partial += f" ({results.waiting} of {len(results.scores)} scores wait: run the same command again)"
     return f"{results.set_name}: {len(results.clips)} clips, {results.clips.seconds.sum() / 60:.1f} minutes{partial}"
 
 
@@ -41,6 +43,8 @@ def write_report(results: Results, reference: str | None = None) -> str:
     reasons = tables.reasons_table(results)
     if len(reasons):
         sections.append(("Scores without a value", reasons, "They are counted in no mean."))
+    if len(results.skipped):
+        sections.append(("Skipped files", results.skipped, "They are not part of the set. `--strict` refuses them."))
     sections.append(("Quoted objective figures", literature.objective_table(), QUOTED_NOTE))
     sections.append(("Quoted listening test", literature.PAPER_MUSHRA, MUSHRA_NOTE))
     if len(usage):
@@ -64,7 +68,10 @@ BD_NOTE = (
     "BD-rate: how much more payload rate the codec needs for equal quality (negative is better); BD-quality: how much "
     "its score differs at equal rate. `-`: the curves share no span of quality, or fall with the rate."
 )
-USAGE_NOTE = "Over all frames of the set. Perplexity: how many entries, evenly used, would have the same entropy."
+USAGE_NOTE = (
+    "Over all frames of the clips that could be coded. Perplexity: how many entries, evenly used, would have the same "
+    "entropy."
+)
 QUOTED_NOTE = "Published by others, on other recordings than these: for orientation, not for comparison digit by digit."
 MUSHRA_NOTE = (
     "Quoted from arXiv 2210.13438: MUSHRA scores at 24 kHz mono, mean ± 95 % interval. Nothing here was measured by us."

@@ -11,8 +11,7 @@ import pandas as pd
 
 from encodec_eval import stats
 from encodec_eval.metrics import METRICS
-from encodec_eval.run.journal import read
-from encodec_eval.run.worker import codes_path
+from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
 from encodec_eval.types import EvalError
 
 
@@ -27,13 +26,14 @@ class Results:
 
     scores: one row for each clip, system (operating point) and metric: `clip speaker seconds system metric value
     reason`, value NaN where there is none. Complete runs only, unless partial ones were allowed: then `missing` says
-    how many scores are not there.
+    how many scores are not there. `waiting` counts the scores without a value that are for the next run of the command.
     """
 
     folder: Path
     config: dict[str, Any]
     scores: pd.DataFrame
     missing: int
+    waiting: int = 0
 
     @property
     def set_name(self) -> str:
@@ -48,6 +48,11 @@ class Results:
     def clips(self) -> pd.DataFrame:
         """`id speaker seconds`, in the order of the run."""
         return pd.DataFrame(self.config["clips"])
+
+    @property
+    def skipped(self) -> pd.DataFrame:
+        """`file reason` of the files that the set has beside its clips."""
+        return pd.DataFrame(self.config.get("skipped", []), columns=["file", "reason"])
 
     @property
     def metrics(self) -> list[str]:
@@ -91,7 +96,9 @@ def load(folder: Path, partial: bool = False) -> Results:
     unknown = set(config["settings"]["metrics"]) - METRICS.keys()
     if unknown:
         raise EvalError(f"{folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
-    rows = pd.DataFrame([vars(score) for score in read(folder / "scores.jsonl")])
+    scores = {key(score): score for name in (WAITING, SCORES) for score in read(folder / name)}
+    waiting = len(scores.keys() - {key(score) for score in read(folder / SCORES)})
+    rows = pd.DataFrame([vars(score) for score in scores.values()])
     expected = len(config["clips"]) * len(config["points"]) * len(config["settings"]["metrics"])
     if len(rows) < expected and not (partial and len(rows)):
         raise EvalError(
@@ -100,7 +107,7 @@ def load(folder: Path, partial: bool = False) -> Results:
     rows = rows.rename(columns={"point": "system"})
     rows["value"] = rows["value"].astype(np.float64)
     clips = pd.DataFrame(config["clips"]).rename(columns={"id": "clip"})
-    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows))
+    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows), waiting)
 
 
 def summarize(results: Results) -> pd.DataFrame:
@@ -178,9 +185,9 @@ def difference_row(system: str, metric: str, difference: stats.Difference, p_hol
 
 
 def codebook_usage(results: Results) -> pd.DataFrame:
-    """How the entries of each codebook are used over the set: `series codebook entropy_bits perplexity used frames`.
+    """How the entries of each codebook are used: `series codebook entropy_bits perplexity used frames clips`.
 
-    Empty if the run has no codes.
+    Over the clips that have codes; `clips` says how many of all. Empty if the run has no codes.
     """
     rows: list[dict[str, object]] = []
     for series in dict.fromkeys(results.points.series):
@@ -188,8 +195,6 @@ def codebook_usage(results: Results) -> pd.DataFrame:
         codes = [np.load(path) for path in paths if path.exists()]
         if not codes:
             continue
-        if len(codes) < len(paths):
-            raise EvalError(f"{results.folder}/codes has {len(codes)} of {len(paths)} clips of {series}")
         for k, entries in enumerate(np.concatenate(codes, axis=1)):
             counts = np.bincount(entries)
             entropy, perplexity = stats.perplexity(counts)
@@ -202,6 +207,7 @@ def codebook_usage(results: Results) -> pd.DataFrame:
                     "perplexity": perplexity,
                     "used": used,
                     "frames": len(entries),
+                    "clips": f"{len(codes)}/{len(paths)}",
                 }
             )
     return pd.DataFrame(rows)

@@ -6,6 +6,7 @@ import scipy.stats
 
 from encodec_eval import stats
 
+REPETITIONS = 800
 NORMAL, SKEWED = (92, 99), (83, 99)  # per cent of draws in which 95 % intervals may hold the truth
 
 
@@ -161,7 +162,7 @@ def speakers_of(generator: np.random.Generator, count: int, balanced: bool) -> n
 def test_intervals_hold_the_truth(kind, balanced, count):
     generator = np.random.default_rng(count)
     held = np.zeros(2)
-    for _ in range(1000):
+    for _ in range(REPETITIONS):
         speaker = speakers_of(generator, count, balanced)
         reference = noise(generator, kind, count)[speaker] + noise(generator, kind, len(speaker))
         change = noise(generator, kind, count)[speaker] + noise(generator, kind, len(speaker))
@@ -169,20 +170,20 @@ def test_intervals_hold_the_truth(kind, balanced, count):
         difference = stats.paired_difference(reference + 0.3 * change, reference, list(speaker))
         held += [mean.low <= 0 <= mean.high, difference.low <= 0 <= difference.high]
     low, high = NORMAL if kind == "normal" else SKEWED
-    assert ((low <= held / 10) & (held / 10 <= high)).all(), held / 10
+    held *= 100 / REPETITIONS
+    assert ((low <= held) & (held <= high)).all(), held
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "skewed"])
 @pytest.mark.parametrize("balanced", [True, False])
-@pytest.mark.parametrize("count", [4, 7, 20, 40])
+@pytest.mark.parametrize("count", [4, 10, 40])
 def test_intervals_of_bjontegaard_deltas_hold_the_truth(kind, balanced, count):
     # Both curves are quality = 2 log2(rate), one 1 higher: half an octave of rate. Clips vary, also in their rates.
     generator = np.random.default_rng(count)
     nominal = np.array([3.0, 6, 12, 24])
-    repetitions = 400 if count < 20 else 200
     held = np.zeros(2)
-    for _ in range(repetitions):
+    for _ in range(REPETITIONS // 4):
         speaker = speakers_of(generator, count, balanced)
         shared = 0.3 * noise(generator, kind, count)[speaker]
         tables = []
@@ -198,6 +199,6 @@ def test_intervals_of_bjontegaard_deltas_hold_the_truth(kind, balanced, count):
             found.quality.low <= 1 <= found.quality.high,
         ]
     low, _ = NORMAL if kind == "normal" else SKEWED
-    held *= 100 / repetitions
-    # Fewer repetitions than above: their own error is 1.1 (400) to 1.5 (200) per cent.
+    held *= 400 / REPETITIONS
+    # Fewer repetitions than above: their own error is 1.5 per cent.
     assert ((low - 3 <= held) & (held <= 100)).all(), held

@@ -8,9 +8,9 @@ import soundfile as sf
 
 from encodec_eval.datasets import load_set
 from encodec_eval.metrics import choose
-from encodec_eval.run.cluster import RayPool
+from encodec_eval.run.cluster import RayEngine
 from encodec_eval.run.journal import read
-from encodec_eval.run.local import LocalPool
+from encodec_eval.run.local import LocalEngine
 from encodec_eval.run.runner import Run, execute
 from encodec_eval.run.worker import Plan
 from encodec_eval.systems import Encodec
@@ -45,8 +45,8 @@ def audio(tmp_path_factory):
 def test_ray_gives_the_scores_of_the_local_engine_to_the_last_digit(tmp_path, audio):
     system = Encodec("encodec_24khz_tiny", (1.5, 6.0))
     local, cluster = run_of(tmp_path / "local", audio, system), run_of(tmp_path / "ray", audio, system)
-    execute(local, lambda plan: LocalPool(plan, 1))
-    execute(cluster, lambda plan: RayPool(plan, 2, None, gpus=False))
+    execute(local, lambda plan: LocalEngine(plan, 1))
+    execute(cluster, lambda plan: RayEngine(plan, 2, None, gpus=False))
     ours, theirs = (
         [s for s in read(run.folder / "scores.jsonl") if s.metric not in TIMING] for run in (local, cluster)
     )
@@ -56,7 +56,7 @@ def test_ray_gives_the_scores_of_the_local_engine_to_the_last_digit(tmp_path, au
 
 def test_an_actor_killed_in_mid_run_costs_nothing(tmp_path, audio):
     run = run_of(tmp_path / "run", audio, fakes.Deadly("clip1", 1, str(tmp_path)))
-    execute(run, lambda plan: RayPool(plan, 2, None, gpus=False))
+    execute(run, lambda plan: RayEngine(plan, 2, None, gpus=False))
     scores = read(run.folder / "scores.jsonl")
     assert [(s.clip, s.point, s.metric) for s in scores] == run.keys
     assert all(s.value is not None for s in scores if s.metric in ("si_snr", "stoi"))
@@ -66,7 +66,7 @@ def test_an_actor_killed_in_mid_run_costs_nothing(tmp_path, audio):
 def test_an_actor_that_always_dies_costs_that_clip_only(tmp_path, audio):
     run = run_of(tmp_path / "run", audio, fakes.Deadly("clip1", 99, str(tmp_path)), metrics=("si_snr",))
     run = Run(run.folder, run.clip_set, Plan(run.plan.systems, ("si_snr",)), {}, [])
-    execute(run, lambda plan: RayPool(plan, 2, None, gpus=False))
+    execute(run, lambda plan: RayEngine(plan, 2, None, gpus=False))
     scores = {s.clip: s for s in read(run.folder / "scores.jsonl")}
     assert [clip for clip, s in scores.items() if s.value is None] == ["clip1"]
     assert "was killed on the cluster while it computed si_snr, and again alone" in scores["clip1"].reason
