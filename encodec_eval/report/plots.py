@@ -165,10 +165,8 @@ def codebooks(usage: pd.DataFrame, set_name: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("codebook")
     axes.set_ylabel("entries")
-    partial = sorted(
-        {f"{row.clips} clips of {row.series}" for row in records(usage) if len(set(row.clips.split("/"))) > 1}
-    )
-    title = ", ".join([f"Codebook usage on {set_name}", *partial])
+    holed = usage[[len(set(clips.split("/"))) > 1 for clips in usage.clips]].drop_duplicates("series")
+    title = ", ".join([f"Codebook usage on {set_name}", *(holed.clips + " clips of " + holed.series)])
     axes.set_title(title, loc="left", fontweight="bold")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)
     return figure
