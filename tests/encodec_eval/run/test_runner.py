@@ -275,6 +275,19 @@ def test_a_journal_never_holds_a_number_that_is_none(tmp_path):
         journal.append([Score("a", "b", "c", float("nan"))])
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_sigterm_says_what_ctrl_c_says(number, code, monkeypatch, capsys):
+    def stopped(arguments):
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    monkeypatch.setattr("encodec_eval.commands.metrics.main", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["metrics"]) == code
+    assert "every finished score is on disk, and the same command resumes from there" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 @pytest.mark.slow
 def test_kill_9_and_the_same_command_resumes(tmp_path):
     for n in range(12):
