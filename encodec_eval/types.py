@@ -54,7 +54,8 @@ class Output:
 
     Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
-    `coded` is the coded file itself, where there is one, and `suffix` the ending of its name.
+    `codes` are `[N, K, F]` with one of `scales` for each of the N segments where the system scales them. `coded` is
+    the coded file itself, where there is one, and `suffix` the ending of its name.
     """
 
     point: Point
@@ -66,6 +67,7 @@ class Output:
     encode_s: float | None = None
     decode_s: float | None = None
     codes: Tensor | None = None
+    scales: Sequence[float] | None = None
     coded: bytes | None = None
     suffix: str = ""
 

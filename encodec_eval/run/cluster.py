@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from codec import CheckpointError
 from encodec_eval.run.engine import ONE_THREAD, Died, Done, Event
 from encodec_eval.run.worker import Job, Plan, Worker, explain
 from encodec_eval.types import EvalError
@@ -89,6 +90,8 @@ class RayEngine:
         except StopIteration:
             return Done()
         except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, CheckpointError):
+                return Died(str(error.cause), fatal=True)
             return Died(f"was failed by its machine ({explain(error.cause)})")
         except self._ray.exceptions.RayError:
             return Died("was killed on the cluster")

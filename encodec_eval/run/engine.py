@@ -14,9 +14,13 @@ ONE_THREAD = dict.fromkeys(_THREADS, "1")  # in numpy's sums too, whose last dig
 
 @dataclass(frozen=True)
 class Died:
-    """The worker that had a job is gone, or its machine failed it: the job is not done."""
+    """The worker that had a job is gone, or its machine failed it: the job is not done.
+
+    `fatal` if no other worker would do better, as with a checkpoint that cannot be loaded.
+    """
 
     reason: str
+    fatal: bool = False
 
 
 @dataclass(frozen=True)

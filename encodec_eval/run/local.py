@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
+from codec import CheckpointError
 from encodec_eval.run.engine import ONE_THREAD, Died, Done, Event
 from encodec_eval.run.worker import Job, MachineError, Plan, Worker, explain
 
@@ -118,6 +119,9 @@ def serve(plan: Plan, connection: Connection) -> None:
                     connection.send(scores)
             except MachineError as error:
                 connection.send(Died(f"was failed by its machine ({explain(error)})"))
+                return
+            except CheckpointError as error:
+                connection.send(Died(str(error), fatal=True))
                 return
             connection.send(Done())
 

@@ -99,6 +99,8 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
         if isinstance(event, Done):
             continue
         if isinstance(event, Died):
+            if event.fatal:
+                raise EvalError(event.reason)
             deaths += not (job.deaths and journal.scores)
             if deaths >= DEATHS_IN_A_ROW:
                 raise EvalError(f"{deaths} workers died one after the other without a score; the last {event.reason}")

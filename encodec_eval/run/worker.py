@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import codec.audio
+from codec import CheckpointError
 from encodec_eval.files import replacing
 from encodec_eval.metrics import METRICS
 from encodec_eval.run.journal import codes_path
@@ -62,7 +63,7 @@ class Worker:
     def run(self, job: Job) -> Iterator[list[Score]]:
         """The scores of a job, one list for each operating point. An error about the data is a score without a value.
 
-        Raises `MachineError` where the machine failed.
+        Raises `MachineError` where the machine failed, `codec.CheckpointError` where a model cannot be loaded.
         """
         try:
             wav, sample_rate = codec.audio.load(job.clip.path, job.clip.start, job.clip.frames)
@@ -85,6 +86,8 @@ class Worker:
         try:
             outputs = system.process(wav, sample_rate, system.points, job.clip)
             self._keep_codes(outputs, job.clip)
+        except CheckpointError:
+            raise
         except Exception as error:
             raise_of_machine(error)
             yield failures(job, cells, error)

@@ -19,6 +19,7 @@ import pytest
 import soundfile as sf
 import torch
 
+from codec.weights import BUNDLED_FOLDER
 from encodec_eval.__main__ import main
 from encodec_eval.datasets import ClipSet, bundled_set, load_set
 from encodec_eval.metrics import choose
@@ -201,6 +202,15 @@ def test_a_clip_that_is_no_longer_there_is_no_result(clip_set):
     gone = replace(clip_set.clips[0], path="/no/such/file.wav")
     with pytest.raises(MachineError, match="is no longer there"):
         list(Worker(Plan((Identity(),), ("stoi",))).run(Job(gone, (("identity", "stoi"),))))
+
+
+def test_a_checkpoint_that_cannot_be_loaded_ends_the_run_and_is_no_result(tmp_path, capsys):
+    shutil.copytree(BUNDLED_FOLDER / "encodec_24khz_tiny", tmp_path / "model")
+    (tmp_path / "model/model.safetensors").write_bytes(b"damaged")
+    arguments = ["--set", "librispeech-mini", "--model", str(tmp_path / "model"), "--jobs", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert "model.safetensors" in capsys.readouterr().err.splitlines()[-1]
+    assert read(tmp_path / "run/scores.jsonl") == []
 
 
 def test_what_is_left_of_a_clip_gets_the_digits_of_the_whole(tmp_path):
