@@ -1,10 +1,13 @@
 """`python -m encodec_eval`: evaluate (the default), and the subcommands below."""
 
 import argparse
+import contextlib
 import importlib
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 COMMANDS = {
     "evaluate": ("encodec_eval.commands.evaluate", "run systems on a set, score them, write results (the default)"),
@@ -38,13 +41,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m encodec_eval {name}", description=module.__doc__)
     module.add_arguments(parser)
     try:
-        return int(module.main(parser.parse_args(arguments, argparse.Namespace(argv=given))))
+        with terminable():
+            return int(module.main(parser.parse_args(arguments, argparse.Namespace(argv=given))))
     except (EvalError, CodecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; every finished score is on disk, and the same command goes on from there", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        print("stopped; every finished score is on disk, and the same command resumes from there", file=sys.stderr)
+        return 143 if isinstance(error, Terminated) else 130
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """In here SIGTERM stops the command as Ctrl-C does."""
+
+    def terminate(signum: int, frame: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def usage() -> str:

@@ -6,13 +6,15 @@ import logging
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import codec.audio
+from codec import AudioError
 from encodec_eval.corpora import CORPORA, Corpus
-from encodec_eval.types import Clip, EvalError
+from encodec_eval.types import Clip, EvalError, Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ class ClipSet:
     clips: Sequence[Clip]
     licence: str = ""
     note: str = ""
+    skipped: Sequence[Skipped] = ()
 
     @property
     def file_list_sha256(self) -> str:
@@ -43,13 +46,29 @@ def default_data_root() -> Path:
     return Path(os.environ.get("ENCODEC_EVAL_DATA") or Path(cache) / "encodec_eval")
 
 
-def load_set(spec: str, data_root: Path | None = None, download: bool = True) -> ClipSet:
+def load_set(spec: str, data_root: Path | None = None, download: bool = True, strict: bool = False) -> ClipSet:
     """The clips of `NAME[:SUBSET]`, of a folder of audio files, of one audio file, or of a `.csv` manifest.
 
     A corpus that is not under `data_root` is downloaded if that is possible. For `librispeech` alone the bundled
-    subset stands in where it is not, under its own name and with a warning.
-    Raises `EvalError` for an unknown name, a set that is not to be had, or a file that is not usable audio.
+    subset stands in where it is not, under its own name and with a warning. A file whose header says that it is not
+    usable audio is skipped with a warning and listed in `skipped`; if `strict`, every file is decoded, and one that
+    cannot be is refused.
+    Raises `EvalError` for an unknown name, a set that is not available, a refused file, or a set without a usable one.
     """
+    found = _find_set(spec, data_root, download)
+    for each in found.skipped:
+        if strict:
+            raise EvalError(f"{each.file} of {found.name}: {each.reason}")
+        logger.warning("skipped %s: %s", each.file, each.reason)
+    if not found.clips:
+        raise EvalError(f"no file of {found.name} can be used; the first: {found.skipped[0].reason}")
+    if strict:
+        for clip in found.clips:
+            codec.audio.load(clip.path, clip.start, clip.frames)
+    return found
+
+
+def _find_set(spec: str, data_root: Path | None, download: bool) -> ClipSet:
     name, _, subset = spec.partition(":")
     if name in BUNDLED_SETS and not subset:
         return bundled_set(name)
@@ -57,19 +76,26 @@ def load_set(spec: str, data_root: Path | None = None, download: bool = True) ->
         return _corpus_set(CORPORA[name], subset, data_root or default_data_root(), download)
     path = Path(spec)
     if path.suffix.lower() == ".csv" and path.is_file():
-        return ClipSet(path.stem, manifest_clips(path))
+        return _usable(ClipSet(path.stem, ()), manifest_clips(path))
     if path.is_file():
-        return ClipSet(path.stem, [file_clip(path, path.parent)])
+        return _usable(ClipSet(path.stem, ()), [_try_clip(path, path.parent)])
     if path.is_dir():
-        return ClipSet(path.resolve().name, folder_clips(path))
+        return _usable(ClipSet(path.resolve().name, ()), folder_clips(path))
     known = ", ".join([*CORPORA, *BUNDLED_SETS])
-    raise EvalError(f"no set or path {spec!r}; allowed are {known}, a folder, an audio file, or a .csv manifest")
+    raise EvalError(f"no set or path {spec!r}; expected {known}, a folder, an audio file, or a .csv manifest")
+
+
+def _usable(empty: ClipSet, found: Iterable[Clip | Skipped]) -> ClipSet:
+    """The set with the clips among what was found, and what is skipped."""
+    each = list(found)
+    clips = [one for one in each if isinstance(one, Clip)]
+    return replace(empty, clips=clips, skipped=[one for one in each if isinstance(one, Skipped)])
 
 
 def bundled_set(name: str) -> ClipSet:
     """One of the sets that come with this package."""
     licence, speaker_of = BUNDLED_SETS[name]
-    return ClipSet(name, folder_clips(BUNDLED / name, speaker_of), licence)
+    return _usable(ClipSet(name, (), licence), folder_clips(BUNDLED / name, speaker_of))
 
 
 def _librispeech_speaker(path: Path) -> str | None:
@@ -90,15 +116,16 @@ BUNDLED_SETS: dict[str, tuple[str, SpeakerOf]] = {
 def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> ClipSet:
     subset = subset or corpus.subsets[0]
     if subset not in corpus.subsets:
-        raise EvalError(f"{corpus.name} has no subset {subset!r}; allowed are {', '.join(corpus.subsets)}")
+        raise EvalError(f"{corpus.name} has no subset {subset!r}; expected {', '.join(corpus.subsets)}")
     problem = None if corpus.present(root, subset) else "it is not there and downloads are off"
     if problem and download:
         problem = corpus.fetch(root, subset)
     if problem is None:
-        clips = [file_clip(p, corpus.folder(root, subset), s) for p, s in corpus.files(root, subset)]
+        found = [_try_clip(path, corpus.folder(root, subset), who) for path, who in corpus.files(root, subset)]
+        clip_set = _usable(ClipSet(f"{corpus.name}-{subset}" if subset else corpus.name, (), corpus.licence), found)
         if corpus.excerpt_s:
-            clips = [middle(clip, corpus.excerpt_s) for clip in clips]
-        return ClipSet(f"{corpus.name}-{subset}" if subset else corpus.name, clips, corpus.licence)
+            clip_set = replace(clip_set, clips=[middle(clip, corpus.excerpt_s) for clip in clip_set.clips])
+        return clip_set
     wanted = f"{corpus.name}:{subset}" if subset else corpus.name
     if corpus.name != "librispeech":
         raise EvalError(f"{wanted} is not under {root}: {problem}. {corpus.how}")
@@ -109,27 +136,40 @@ def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> Clip
 
 
 def file_clip(path: Path, root: Path, speaker: str | None = None) -> Clip:
-    """The whole of an audio file as a clip, named by its path under `root` without ending."""
+    """The whole of an audio file as a clip, named by its path under `root` without ending.
+
+    Raises `EvalError` or `AudioError` for one that cannot be used.
+    """
     header = codec.audio.info(path)
     if header.channels not in (1, 2):
-        raise EvalError(f"{path} has {header.channels} channels; allowed are 1 and 2")
+        raise EvalError(f"{path} has {header.channels} channels; expected 1 or 2")
     if not header.frames:
         raise EvalError(f"{path} has no samples")
     clip_id = path.relative_to(root).with_suffix("").as_posix()
     return Clip(clip_id, str(path), header.sample_rate, header.channels, header.frames, speaker=speaker)
 
 
-def folder_clips(folder: Path, speaker_of: SpeakerOf = lambda path: None) -> list[Clip]:
+def _try_clip(path: Path, root: Path, speaker: str | None = None) -> Clip | Skipped:
+    try:
+        return file_clip(path, root, speaker)
+    except (EvalError, AudioError) as error:
+        return Skipped(path.relative_to(root).as_posix(), str(error))
+
+
+def folder_clips(folder: Path, speaker_of: SpeakerOf = lambda path: None) -> list[Clip | Skipped]:
     """Every audio file under a folder, by path. Files that differ in their ending only keep it in their id."""
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
     if not paths:
-        raise EvalError(f"{folder} holds no audio; allowed are {', '.join(AUDIO_SUFFIXES)} files")
-    clips = [file_clip(path, folder, speaker_of(path)) for path in paths]
-    ids = [clip.id for clip in clips]
-    return [replace(c, id=c.id + Path(c.path).suffix) if ids.count(c.id) > 1 else c for c in clips]
+        raise EvalError(f"{folder} holds no audio; expected {', '.join(AUDIO_SUFFIXES)} files")
+    stems = Counter(path.with_suffix("") for path in paths)
+    found = [_try_clip(path, folder, speaker_of(path)) for path in paths]
+    return [
+        replace(one, id=one.id + path.suffix) if isinstance(one, Clip) and stems[path.with_suffix("")] > 1 else one
+        for path, one in zip(paths, found, strict=True)
+    ]
 
 
-def manifest_clips(path: Path) -> list[Clip]:
+def manifest_clips(path: Path) -> list[Clip | Skipped]:
     """The clips of a CSV file with a column `path` (absolute, or relative to the CSV) and, each optional, `start` and
     `duration` in seconds and `speaker`."""
     with path.open(newline="", encoding="utf-8") as file:
@@ -138,17 +178,20 @@ def manifest_clips(path: Path) -> list[Clip]:
             raise EvalError(
                 f"{path} has columns {reader.fieldnames}; it needs path, and may have start, duration, speaker"
             )
-        clips = [_manifest_clip(row, path, line) for line, row in enumerate(reader, start=2)]
-    if not clips:
+        found = [_manifest_clip(row, path, line) for line, row in enumerate(reader, start=2)]
+    if not found:
         raise EvalError(f"{path} lists no clips")
-    if len({clip.id for clip in clips}) < len(clips):
+    ids = [one.id for one in found if isinstance(one, Clip)]
+    if len(set(ids)) < len(ids):
         raise EvalError(f"{path} lists a clip twice")
-    return clips
+    return found
 
 
-def _manifest_clip(row: dict[str, str], manifest: Path, line: int) -> Clip:
+def _manifest_clip(row: dict[str, str], manifest: Path, line: int) -> Clip | Skipped:
     path = manifest.parent / row["path"]
-    clip = file_clip(path, path.parent, row.get("speaker") or None)
+    clip = _try_clip(path, path.parent, row.get("speaker") or None)
+    if isinstance(clip, Skipped):
+        return replace(clip, file=row["path"])
     try:
         start = round(float(row.get("start") or 0) * clip.sample_rate)
         frames = round(float(row["duration"]) * clip.sample_rate) if row.get("duration") else clip.frames - start

@@ -9,45 +9,72 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
 Floats = NDArray[np.float64]
-RESAMPLES = 10_000
+ROUGH_BELOW = 6  # groups; see `Interval`
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its 95 % interval; the ends are NaN where fewer than two groups are known."""
+    """A mean and its 95 % interval; the ends are NaN where fewer than two groups are known.
+
+    In `tests/encodec_eval/test_stats.py` these intervals hold the truth in 92 to 99 % of draws where scores are
+    normal, and in 83 to 97 % where they are as skewed as a lognormal variable. They are rough for fewer than
+    `ROUGH_BELOW` groups: wide, and less sure than they say where scores are skewed.
+    """
 
     mean: float
     low: float
     high: float
 
 
-def bootstrap_means(values: ArrayLike, groups: Sequence[object], seed: int = 0, resamples: int = RESAMPLES) -> Floats:
-    """Means of `resamples` draws of whole groups with replacement: `[resamples]`.
+@dataclass(frozen=True)
+class Groups:
+    """Values that are alike by group, such as the clips of a speaker: `membership [T]` in `sizes [G]` groups."""
 
-    Clips of one speaker are alike, so the speaker is what is drawn (the cluster bootstrap: Davison and Hinkley,
-    Bootstrap Methods and their Application, 1997, section 3.8). A draw's mean weighs clips equally. No NaN allowed.
+    membership: NDArray[np.intp]
+    sizes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, names: Sequence[object]) -> "Groups":
+        _, membership = np.unique(np.asarray(names, dtype=str), return_inverse=True)
+        return cls(membership, np.bincount(membership))
+
+    def means_without_each(self, values: Floats) -> Floats:
+        """The mean of `values [T]` without one group after the other: `[G]`."""
+        sums = np.bincount(self.membership, weights=values - values.mean())
+        return values.mean() - sums / (len(values) - self.sizes)
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """Of the jackknife's variance: one less than the groups if all are of one size, else fewer.
+
+        After Satterthwaite (Biometrics Bulletin 2, 1946) as Bell and McCaffrey (Survey Methodology 28, 2002) use it,
+        for means of groups that vary alike. With B = M' diag(d) M, M = I - 1 w', it is tr(B)^2 / tr(B^2).
+        """
+        w = self.sizes / self.sizes.sum()
+        d = (w / (1 - w)) ** 2
+        s, d0, d1, d2 = w @ w, d.sum(), d @ w, d @ w**2
+        trace = d @ (1 - 2 * w + s)
+        trace_of_square = (s * d0) ** 2 - 4 * s * d0 * d1 + 2 * d0 * d2 + 2 * d1**2 + d**2 @ (1 + 2 * (s - 2 * w))
+        return float(trace**2 / trace_of_square)
+
+
+def jackknife(estimate: float, without_each: Floats, groups: Groups) -> tuple[float, float]:
+    """The estimate's standard error, from the estimates without each group `[G]`, and the half width of its 95 % t
+    interval (Efron and Stein, Annals of Statistics 9, 1981)."""
+    count = len(without_each)
+    error = float(np.sqrt((count - 1) / count * np.sum((without_each - estimate) ** 2)))
+    return error, error * float(scipy.stats.t.ppf(0.975, groups.degrees_of_freedom))
+
+
+def mean_interval(values: ArrayLike, groups: Sequence[object]) -> Interval:
+    """The mean of the scored values and its 95 % interval. NaN are left out; clips weigh equally.
+
+    Clips of one speaker are alike, so speakers are the independent units: a t interval with the standard error of the
+    jackknife that leaves out one speaker. Where all speakers have equally many clips, it is the t interval on the
+    speakers' means. (A percentile bootstrap of 5 speakers holds the truth in 83 % of draws, not in 95 %.)
     """
-    values = np.asarray(values, dtype=np.float64)
-    _, membership = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    sums = np.bincount(membership, weights=values)
-    sizes = np.bincount(membership)
-    count = len(sizes)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-    return (draws @ sums) / (draws @ sizes)
-
-
-def mean_interval(values: ArrayLike, groups: Sequence[object], seed: int = 0) -> Interval:
-    """The mean of the scored values and its 95 % percentile interval from `bootstrap_means`. NaN are left out."""
-    values = np.asarray(values, dtype=np.float64)
-    scored = np.isfinite(values)
-    if not scored.any():
-        return Interval(np.nan, np.nan, np.nan)
-    kept = [group for group, keep in zip(groups, scored, strict=True) if keep]
-    mean = float(values[scored].mean())
-    if len(set(kept)) < 2:
-        return Interval(mean, np.nan, np.nan)
-    low, high = np.percentile(bootstrap_means(values[scored], kept, seed), [2.5, 97.5])
-    return Interval(mean, float(low), float(high))
+    difference = paired_difference(values, np.zeros(np.shape(values)), groups)
+    return Interval(difference.mean, difference.low, difference.high)
 
 
 @dataclass(frozen=True)
@@ -61,22 +88,23 @@ class Difference:
     n: int
 
 
-def paired_difference(values: ArrayLike, reference: ArrayLike, groups: Sequence[object], seed: int = 0) -> Difference:
+def paired_difference(values: ArrayLike, reference: ArrayLike, groups: Sequence[object]) -> Difference:
     """How much `values` exceed `reference`, clip by clip, over clips where both have a value.
 
-    The p-value is that of the two-sided one-sample t-test on the means of the groups: speakers, not clips, are the
-    independent units. It is 1 where all those means are 0, and NaN for fewer than two groups.
+    The interval is that of `mean_interval`, and the p-value is of the same t: below 0.05 where 0 is outside. It is 1
+    where all speakers' means are 0, and NaN for fewer than two speakers.
     """
     differences = np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
     both = np.isfinite(differences)
-    kept = [group for group, keep in zip(groups, both, strict=True) if keep]
-    interval = mean_interval(differences, groups, seed)
-    p = np.nan
-    if len(set(kept)) >= 2:
-        _, membership = np.unique(np.asarray(kept, dtype=str), return_inverse=True)
-        means = np.bincount(membership, weights=differences[both]) / np.bincount(membership)
-        p = float(scipy.stats.ttest_1samp(means, 0).pvalue) if means.any() else 1.0
-    return Difference(interval.mean, interval.low, interval.high, p, int(both.sum()))
+    known = differences[both]
+    n = len(known)
+    mean = float(known.mean()) if n else np.nan
+    kept = Groups.of([group for group, keep in zip(groups, both, strict=True) if keep])
+    if len(kept.sizes) < 2:
+        return Difference(mean, np.nan, np.nan, np.nan, n)
+    error, half = jackknife(mean, kept.means_without_each(known), kept)
+    p = float(2 * scipy.stats.t.sf(abs(mean) / error, kept.degrees_of_freedom)) if error else float(mean == 0)
+    return Difference(mean, mean - half, mean + half, p, n)
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -98,6 +126,14 @@ class Bjontegaard:
     quality: float
 
 
+@dataclass(frozen=True)
+class BjontegaardIntervals:
+    """Bjontegaard deltas of means over clips, with 95 % intervals over speakers. `mean` is the delta itself."""
+
+    rate_percent: Interval
+    quality: Interval
+
+
 def bjontegaard(
     rates: ArrayLike, qualities: ArrayLike, anchor_rates: ArrayLike, anchor_qualities: ArrayLike
 ) -> Bjontegaard:
@@ -116,6 +152,44 @@ def bjontegaard(
     if (np.diff(quality) > 0).all() and (np.diff(anchor_quality) > 0).all():
         rate_percent = (10 ** _mean_gap(quality, log_rate, anchor_quality, anchor_log_rate) - 1) * 100
     return Bjontegaard(float(rate_percent), float(gain))
+
+
+def bjontegaard_intervals(
+    rates: ArrayLike,
+    qualities: ArrayLike,
+    anchor_rates: ArrayLike,
+    anchor_qualities: ArrayLike,
+    groups: Sequence[object],
+) -> BjontegaardIntervals:
+    """`bjontegaard` of the means over clips of four tables `[clips, points]`, NaN left out, by speaker.
+
+    The intervals are those of `mean_interval`: the deltas are computed anew without each speaker. That of the rate is
+    taken on its logarithm. Ends are NaN where a delta without one speaker has no value.
+    """
+    tables = [np.asarray(table, dtype=np.float64) for table in (rates, qualities, anchor_rates, anchor_qualities)]
+    grouped = Groups.of(groups)
+    whole = bjontegaard(*map(_column_means, tables))
+    if len(grouped.sizes) < 2:
+        return BjontegaardIntervals(
+            Interval(whole.rate_percent, np.nan, np.nan), Interval(whole.quality, np.nan, np.nan)
+        )
+    kept = [grouped.membership != group for group in range(len(grouped.sizes))]
+    without = [bjontegaard(*(_column_means(table[keep]) for table in tables)) for keep in kept]
+    log_rate = np.log1p(whole.rate_percent / 100)
+    _, half = jackknife(log_rate, np.log1p(np.array([each.rate_percent for each in without]) / 100), grouped)
+    low, high = (float(100 * np.expm1(log_rate + step)) for step in (-half, half))
+    _, half = jackknife(whole.quality, np.array([each.quality for each in without]), grouped)
+    return BjontegaardIntervals(
+        Interval(whole.rate_percent, low, high),
+        Interval(whole.quality, whole.quality - half, whole.quality + half),
+    )
+
+
+def _column_means(table: Floats) -> Floats:
+    """Means of columns over what is known; NaN for a column that has nothing."""
+    known = np.isfinite(table)
+    counts = known.sum(axis=0)
+    return np.where(counts > 0, np.where(known, table, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _curve(rates: ArrayLike, qualities: ArrayLike) -> tuple[Floats, Floats] | None:

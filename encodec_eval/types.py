@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class EvalError(ValueError):
-    """What the user asked for cannot be done. The message says what was given and what is allowed."""
+    """What the user asked for cannot be done. The message says what was given and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,14 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A file of a set that cannot be used, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Point:
     """One operating point of a codec: a row of the tables. `series` joins the points of one curve."""
 
@@ -46,7 +54,8 @@ class Output:
 
     Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
-    `coded` is the coded file itself, where there is one, and `suffix` the ending of its name.
+    `codes` are `[N, K, F]` with one of `scales` for each of the N segments where the system scales them. `coded` is
+    the coded file itself, where there is one, and `suffix` the ending of its name.
     """
 
     point: Point
@@ -58,6 +67,7 @@ class Output:
     encode_s: float | None = None
     decode_s: float | None = None
     codes: Tensor | None = None
+    scales: Sequence[float] | None = None
     coded: bytes | None = None
     suffix: str = ""
 

@@ -25,6 +25,7 @@ def main(arguments: argparse.Namespace) -> int:
         frame.to_csv(arguments.csv, index=False, float_format="%.6g")
     print(f"{b.folder} minus {a.folder}, {len(common_clips(a, b))} clips of {a.set_name}\n")
     print(tables.markdown(tables.difference_table(frame)))
+    print(a.interval_note)
     return 0
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from encodec_eval.commands.evaluate import build_systems
+from encodec_eval import systems
 from encodec_eval.datasets import load_set
 from encodec_eval.mushra.analysis.analyse import analyse
 from encodec_eval.mushra.analysis.ratings import read_ratings, write_csv
@@ -20,9 +20,12 @@ from encodec_eval.mushra.server import Server
 from encodec_eval.mushra.stimuli import PRESETS
 from encodec_eval.mushra.webmushra import export
 from encodec_eval.report.tables import markdown
+from encodec_eval.systems import Encodec
 from encodec_eval.types import EvalError
 
 logger = logging.getLogger(__name__)
+
+MOST_BANDWIDTHS = 4  # of each EnCodec model, from the lowest, unless the user names them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,26 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preset", choices=sorted(PRESETS), default="bs1534", help="kind of test (default: %(default)s)"
     )
     parser.add_argument("--forms", type=int, default=1, help="deal the items to this many listeners' groups")
-    parser.add_argument(
-        "--systems", nargs="*", default=["encodec", "opus"], metavar="SYSTEM", help="encodec, opus, mp3"
-    )
-    parser.add_argument("--model", nargs="+", help="EnCodec checkpoints")
-    parser.add_argument(
-        "--bandwidths", nargs="+", type=float, default=[1.5, 3, 6, 12], metavar="KBPS", help="of EnCodec"
-    )
-    parser.add_argument("--opus-kbps", nargs="+", type=float, default=[12], metavar="KBPS")
-    parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS")
-    parser.add_argument("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio decoded elsewhere")
-    parser.add_argument("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="its rate, if known")
-    parser.add_argument("--compressed", action="append", default=[], metavar="NAME=FOLDER", help="its coded files")
+    systems.add_options(parser, default=("encodec", "opus"))
     parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
     parser.add_argument("--no-download", action="store_true", help="never download a corpus")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--title", help="what listeners read above the test")
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
     parser.add_argument("--force", action="store_true", help="allow what BS.1534-3 does not")
     parser.add_argument("--out", type=Path, default=Path("listening_test"), help="folder (default: %(default)s)")
-    parser.set_defaults(run=make, lm=False)
+    parser.set_defaults(run=make, opus_kbps=[12.0])
     commands = parser.add_subparsers(metavar="serve | analyze | simulate | webmushra")
     for name, (add, text) in PARSERS.items():
         add(commands.add_parser(name, help=text, description=text))
@@ -65,9 +56,12 @@ def main(arguments: argparse.Namespace) -> int:
 
 def make(arguments: argparse.Namespace) -> None:
     clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download)
+    built = systems.build(arguments, clip_set.clips)
+    if arguments.bandwidths is None:
+        built = [each.lowest(MOST_BANDWIDTHS) if isinstance(each, Encodec) else each for each in built]
     plan = Plan(
         clip_set=clip_set,
-        systems=build_systems(arguments, clip_set),
+        systems=built,
         preset=arguments.preset,
         items=arguments.items,
         duration_s=arguments.duration,

@@ -14,8 +14,9 @@ from torch import Tensor
 
 import codec
 from codec.ecdc import open_file, read_header, recode
+from encodec_eval.files import safe_name
 from encodec_eval.metrics import METRICS
-from encodec_eval.run.worker import safe_name, score
+from encodec_eval.run.worker import score
 from encodec_eval.systems import Encodec, Opus
 from encodec_eval.systems.encodec import load_encodec, load_language_model
 from encodec_eval.types import Clip, EvalError, Output, Point, Score

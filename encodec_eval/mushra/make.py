@@ -11,10 +11,10 @@ import torchaudio
 from tqdm import tqdm
 
 from encodec_eval.datasets import ClipSet
+from encodec_eval.files import safe_name
 from encodec_eval.mushra import levels, stimuli
 from encodec_eval.mushra.manifest import FILE_NAME, MID_ANCHOR, REFERENCE, Item, Manifest
 from encodec_eval.mushra.page import write_page
-from encodec_eval.run.worker import safe_name
 from encodec_eval.types import EvalError, System
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """`mushra serve`: the page of a test over HTTP, and results on disk, one file a session."""
 
 import json
-import os
 import re
 import sys
 import threading
@@ -12,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from encodec_eval.files import replacing
 from encodec_eval.mushra.analysis.ratings import PAGE_COLUMNS, write_csv
 from encodec_eval.mushra.manifest import Manifest, load_manifest
 from encodec_eval.mushra.page import PAGE
@@ -107,9 +107,8 @@ def _whole(value: object, low: int, high: int) -> int:
 
 
 def _write_whole(path: Path, rows: list[dict[str, object]]) -> None:
-    part = path.with_suffix(".part")
-    write_csv(part, rows, PAGE_COLUMNS)
-    os.replace(part, path)
+    with replacing(path) as part:
+        write_csv(part, rows, PAGE_COLUMNS)
 
 
 class Handler(BaseHTTPRequestHandler):

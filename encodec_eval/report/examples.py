@@ -12,10 +12,9 @@ from PIL import Image
 from torch import Tensor
 
 import codec.audio
+from encodec_eval.files import safe_name, write_atomically
 from encodec_eval.metrics import METRICS
 from encodec_eval.report.results import Results
-from encodec_eval.run.journal import write_atomically
-from encodec_eval.run.worker import safe_name
 from encodec_eval.types import Clip, Output, System
 
 EXCERPT_S = 6.0

@@ -3,18 +3,20 @@
 import json
 from pathlib import Path
 
+from encodec_eval.files import write_atomically
 from encodec_eval.report import literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_plots
 from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
-from encodec_eval.run.journal import write_atomically
 
 FLOATS = "%.6g"
 
 
 def title(results: Results) -> str:
-    """The heading of a report; a partial run says so in it."""
+    """The heading of a report; a partial run and one whose workers died say so in it."""
     partial = f" (partial: {results.missing} scores are missing)" if results.missing else ""
+    if results.waiting:
+        partial += f" ({results.waiting} of {len(results.scores)} scores wait: run the same command again)"
     return f"{results.set_name}: {len(results.clips)} clips, {results.clips.seconds.sum() / 60:.1f} minutes{partial}"
 
 
@@ -29,16 +31,20 @@ def write_report(results: Results, reference: str | None = None) -> str:
     if reference:
         paired = differences(results, reference)
         paired.to_csv(results.folder / "differences.csv", index=False, float_format=FLOATS)
-        sections.append((f"Paired differences to {reference}", tables.difference_table(paired), PAIRED_NOTE))
-    deltas = bjontegaard(results, summary, "opus")
+        note = f"{PAIRED_NOTE} {results.interval_note}"
+        sections.append((f"Paired differences to {reference}", tables.difference_table(paired), note))
+    deltas = bjontegaard(results, "opus")
     if len(deltas):
         deltas.to_csv(results.folder / "bjontegaard.csv", index=False, float_format=FLOATS)
-        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), BD_NOTE))
+        note = f"{BD_NOTE} {results.interval_note}"
+        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), note))
     usage = codebook_usage(results)
     figures = write_plots(results, summary, usage)
     reasons = tables.reasons_table(results)
     if len(reasons):
         sections.append(("Scores without a value", reasons, "They are counted in no mean."))
+    if len(results.skipped):
+        sections.append(("Skipped files", results.skipped, "They are not part of the set. `--strict` refuses them."))
     sections.append(("Quoted objective figures", literature.objective_table(), QUOTED_NOTE))
     sections.append(("Quoted listening test", literature.PAPER_MUSHRA, MUSHRA_NOTE))
     if len(usage):
@@ -47,7 +53,7 @@ def write_report(results: Results, reference: str | None = None) -> str:
     summary.to_csv(results.folder / "summary.csv", index=False, float_format=FLOATS)
     per_clip(results).to_csv(results.folder / "per_clip.csv", index=False, float_format=FLOATS)
     write_atomically(results.folder / "report.md", _markdown(results, sections, figures))
-    latex = [tables.latex(table, f"{name}, {title(results)}.", _label(name)) for name, table, _ in sections]
+    latex = [tables.latex(table, _caption(results, name, note), _label(name)) for name, table, note in sections]
     write_atomically(results.folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex))
     html = page(title(results), results.config["note"], sections, figures, results.folder, _provenance(results))
     write_atomically(results.folder / "report.html", html)
@@ -55,14 +61,17 @@ def write_report(results: Results, reference: str | None = None) -> str:
 
 
 PAIRED_NOTE = (
-    "Mean of system minus reference, clip by clip, with its 95 % bootstrap interval by speaker; p from a t-test on the "
-    "speakers' means, corrected after Holm over the systems of each metric."
+    "Mean of system minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
+    "Holm over the systems of each metric."
 )
 BD_NOTE = (
     "BD-rate: how much more payload rate the codec needs for equal quality (negative is better); BD-quality: how much "
     "its score differs at equal rate. `-`: the curves share no span of quality, or fall with the rate."
 )
-USAGE_NOTE = "Over all frames of the set. Perplexity: how many entries, evenly used, would have the same entropy."
+USAGE_NOTE = (
+    "Over all frames of the clips that could be coded. Perplexity: how many entries, evenly used, would have the same "
+    "entropy."
+)
 QUOTED_NOTE = "Published by others, on other recordings than these: for orientation, not for comparison digit by digit."
 MUSHRA_NOTE = (
     "Quoted from arXiv 2210.13438: MUSHRA scores at 24 kHz mono, mean ± 95 % interval. Nothing here was measured by us."
@@ -70,10 +79,16 @@ MUSHRA_NOTE = (
 
 
 def _scores_note(results: Results) -> str:
-    alike = "Means with 95 % bootstrap intervals by speaker (10,000 resamples). "
     return (
-        alike + "`scored`: clips that have every audio metric, of all clips. `[n/N]` marks a mean over fewer than all."
+        f"Means over clips. {results.interval_note} `scored`: clips that have every audio metric, of all clips. "
+        "`[n/N]` marks a mean over fewer than all."
     )
+
+
+def _caption(results: Results, name: str, note: str) -> str:
+    """What stands under a LaTeX table: its name, and what its intervals are if it has any."""
+    intervals = f" {results.interval_note}" if results.interval_note in note else ""
+    return f"{name}, {title(results)}.{intervals}".replace("%", r"\%")
 
 
 def _label(name: str) -> str:

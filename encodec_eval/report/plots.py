@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from encodec_eval import stats
 from encodec_eval.metrics import METRICS
 from encodec_eval.report.literature import ENCODEC_SPEECH
 from encodec_eval.report.results import Results, records
@@ -90,6 +91,12 @@ def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure
         labels.append((ENCODEC_SPEECH[metric].iloc[-1], "quoted: EnCodec\n(Codec-SUPERB)", "#999999"))
         rates += list(ENCODEC_SPEECH.kbps)
     rate_axis(axes, rates)
+    speakers = len(set(results.groups))
+    if speakers > 1:
+        rough = " (rough)" if speakers < stats.ROUGH_BELOW else ""
+        axes.set_xlabel(
+            f"{axes.get_xlabel()}\nbands and bars: 95 % t intervals over {speakers} speakers{rough}".strip()
+        )
     place_labels(axes, labels)
     arrow = {True: "  (higher is better)", False: "  (lower is better)", None: ""}[spec.higher_is_better]
     axes.set_ylabel(f"{spec.title}{f' [{spec.unit}]' if spec.unit else ''}{arrow}")
@@ -158,6 +165,8 @@ def codebooks(usage: pd.DataFrame, set_name: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("codebook")
     axes.set_ylabel("entries")
-    axes.set_title(f"Codebook usage on {set_name}", loc="left", fontweight="bold")
+    holed = usage[[len(set(clips.split("/"))) > 1 for clips in usage.clips]].drop_duplicates("series")
+    title = ", ".join([f"Codebook usage on {set_name}", *(holed.clips + " clips of " + holed.series)])
+    axes.set_title(title, loc="left", fontweight="bold")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=2)
     return figure

@@ -11,8 +11,7 @@ import pandas as pd
 
 from encodec_eval import stats
 from encodec_eval.metrics import METRICS
-from encodec_eval.run.journal import read
-from encodec_eval.run.worker import codes_path
+from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
 from encodec_eval.types import EvalError
 
 
@@ -27,13 +26,14 @@ class Results:
 
     scores: one row for each clip, system (operating point) and metric: `clip speaker seconds system metric value
     reason`, value NaN where there is none. Complete runs only, unless partial ones were allowed: then `missing` says
-    how many scores are not there.
+    how many scores are not there. `waiting` counts the scores without a value that are for the next run of the command.
     """
 
     folder: Path
     config: dict[str, Any]
     scores: pd.DataFrame
     missing: int
+    waiting: int = 0
 
     @property
     def set_name(self) -> str:
@@ -48,6 +48,11 @@ class Results:
     def clips(self) -> pd.DataFrame:
         """`id speaker seconds`, in the order of the run."""
         return pd.DataFrame(self.config["clips"])
+
+    @property
+    def skipped(self) -> pd.DataFrame:
+        """`file reason` of the files that the set has beside its clips."""
+        return pd.DataFrame(self.config.get("skipped", []), columns=["file", "reason"])
 
     @property
     def metrics(self) -> list[str]:
@@ -69,6 +74,19 @@ class Results:
         """The speaker of each clip; a clip without one is a group of its own."""
         return [each["speaker"] or f"clip {each['id']}" for each in self.config["clips"]]
 
+    @property
+    def interval_note(self) -> str:
+        """What the intervals of this run are, in a sentence or two."""
+        count = len(set(self.groups))
+        if count < 2:
+            return "No intervals: they need two speakers."
+        note = f"95 % t intervals over {count} speakers, by the jackknife that leaves one out."
+        if any(each["speaker"] is None for each in self.config["clips"]):
+            note += " A clip without a speaker counts as one."
+        if count < stats.ROUGH_BELOW:
+            note += f" With fewer than {stats.ROUGH_BELOW} speakers, intervals are rough."
+        return note
+
 
 def load(folder: Path, partial: bool = False) -> Results:
     """Read a run. Raises `EvalError` if there is none, or if scores are missing and `partial` is not set."""
@@ -78,7 +96,9 @@ def load(folder: Path, partial: bool = False) -> Results:
     unknown = set(config["settings"]["metrics"]) - METRICS.keys()
     if unknown:
         raise EvalError(f"{folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
-    rows = pd.DataFrame([vars(score) for score in read(folder / "scores.jsonl")])
+    scores = {key(score): score for name in (WAITING, SCORES) for score in read(folder / name)}
+    waiting = len(scores.keys() - {key(score) for score in read(folder / SCORES)})
+    rows = pd.DataFrame([vars(score) for score in scores.values()])
     expected = len(config["clips"]) * len(config["points"]) * len(config["settings"]["metrics"])
     if len(rows) < expected and not (partial and len(rows)):
         raise EvalError(
@@ -87,13 +107,13 @@ def load(folder: Path, partial: bool = False) -> Results:
     rows = rows.rename(columns={"point": "system"})
     rows["value"] = rows["value"].astype(np.float64)
     clips = pd.DataFrame(config["clips"]).rename(columns={"id": "clip"})
-    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows))
+    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows), waiting)
 
 
 def summarize(results: Results) -> pd.DataFrame:
     """One row for each system and metric: `system series metric unit mean ci95_low ci95_high median n_scored n_total`.
 
-    The interval is a bootstrap by speaker: see `stats.mean_interval`.
+    The interval is over speakers: see `stats.mean_interval`.
     """
     rows = []
     for metric in results.metrics:
@@ -165,9 +185,9 @@ def difference_row(system: str, metric: str, difference: stats.Difference, p_hol
 
 
 def codebook_usage(results: Results) -> pd.DataFrame:
-    """How the entries of each codebook are used over the set: `series codebook entropy_bits perplexity used frames`.
+    """How the entries of each codebook are used: `series codebook entropy_bits perplexity used frames clips`.
 
-    Empty if the run has no codes.
+    Over the clips that have codes; `clips` says how many of all. Empty if the run has no codes.
     """
     rows: list[dict[str, object]] = []
     for series in dict.fromkeys(results.points.series):
@@ -175,8 +195,6 @@ def codebook_usage(results: Results) -> pd.DataFrame:
         codes = [np.load(path) for path in paths if path.exists()]
         if not codes:
             continue
-        if len(codes) < len(paths):
-            raise EvalError(f"{results.folder}/codes has {len(codes)} of {len(paths)} clips of {series}")
         for k, entries in enumerate(np.concatenate(codes, axis=1)):
             counts = np.bincount(entries)
             entropy, perplexity = stats.perplexity(counts)
@@ -189,35 +207,42 @@ def codebook_usage(results: Results) -> pd.DataFrame:
                     "perplexity": perplexity,
                     "used": used,
                     "frames": len(entries),
+                    "clips": f"{len(codes)}/{len(paths)}",
                 }
             )
     return pd.DataFrame(rows)
 
 
-def bjontegaard(results: Results, summary: pd.DataFrame, anchor: str) -> pd.DataFrame:
-    """Each codec against the codec `anchor`: `series metric bd_rate_percent bd_quality`. Rates are of the payload.
+def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
+    """Each codec against the codec `anchor`: `series metric bd_rate_percent bd_rate_ci95_low bd_rate_ci95_high
+    bd_quality bd_quality_ci95_low bd_quality_ci95_high`. Rates are of the payload.
 
     Empty if the anchor is not in the run.
     """
-    means = summary.pivot(index="system", columns="metric", values="mean")
     curves = {series: list(rows.name) for series, rows in results.points.groupby("series", sort=False)}
-    rate = means.get("bitrate_payload")
-    if anchor not in curves or rate is None:
+    if anchor not in curves or "bitrate_payload" not in results.metrics:
         return pd.DataFrame()
+    rate = results.table("bitrate_payload")
     rows = []
     for series, names in curves.items():
-        if series == anchor or len(names) < 2 or rate[names].isna().any():
+        if series == anchor or len(names) < 2 or rate[names].isna().all().any():
             continue
         for metric in results.quality_metrics:
             sign = 1 if METRICS[metric].higher_is_better else -1
-            ours, theirs = sign * means[metric][names], sign * means[metric][curves[anchor]]
-            delta = stats.bjontegaard(rate[names], ours, rate[curves[anchor]], theirs)
+            quality = sign * results.table(metric)
+            ours, theirs = (rate[names], quality[names]), (rate[curves[anchor]], quality[curves[anchor]])
+            delta = stats.bjontegaard_intervals(*ours, *theirs, results.groups)
+            ends = sorted([sign * delta.quality.low, sign * delta.quality.high])
             rows.append(
                 {
                     "series": series,
                     "metric": metric,
-                    "bd_rate_percent": delta.rate_percent,
-                    "bd_quality": sign * delta.quality,
+                    "bd_rate_percent": delta.rate_percent.mean,
+                    "bd_rate_ci95_low": delta.rate_percent.low,
+                    "bd_rate_ci95_high": delta.rate_percent.high,
+                    "bd_quality": sign * delta.quality.mean,
+                    "bd_quality_ci95_low": ends[0],
+                    "bd_quality_ci95_high": ends[1],
                 }
             )
     return pd.DataFrame(rows)

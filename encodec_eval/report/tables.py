@@ -81,13 +81,15 @@ def p_value(p: float) -> str:
 
 
 def bjontegaard_table(deltas: pd.DataFrame) -> pd.DataFrame:
-    """Bjontegaard deltas as text, one row a codec."""
+    """Bjontegaard deltas and their intervals as text, one row a codec."""
     rows: dict[str, dict[str, str]] = {}
     for row in records(deltas):
         cells = rows.setdefault(row.series, {"codec": row.series})
         spec = METRICS[row.metric]
-        cells[f"BD-rate % by {spec.title}"] = number(row.bd_rate_percent, 1)
-        cells[f"BD-{spec.title}{f' {spec.unit}' if spec.unit == 'dB' else ''}"] = number(row.bd_quality, spec.digits)
+        rate = interval(row.bd_rate_percent, row.bd_rate_ci95_low, row.bd_rate_ci95_high, 1)
+        quality = interval(row.bd_quality, row.bd_quality_ci95_low, row.bd_quality_ci95_high, spec.digits)
+        cells[f"BD-rate % by {spec.title}"] = rate
+        cells[f"BD-{spec.title}{f' {spec.unit}' if spec.unit == 'dB' else ''}"] = quality
     return pd.DataFrame(list(rows.values()))
 
 

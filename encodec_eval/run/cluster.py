@@ -1,13 +1,22 @@
-"""The engine for more than one machine: the same items on actors of a Ray cluster. Needs the extra [cluster]."""
+"""The engine for more than one machine: the same jobs on actors of a Ray cluster. Needs the extra [cluster]."""
 
+import contextlib
+import signal
+import socket
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from encodec_eval.run.local import ONE_THREAD, Died, Done, Event
-from encodec_eval.run.worker import Item, Plan, Worker
+from codec import CheckpointError
+from encodec_eval.run.engine import ONE_THREAD, Died, Done, Event
+from encodec_eval.run.worker import Job, Plan, Worker, explain
 from encodec_eval.types import EvalError
+
+CHECK_S = 5.0  # between two looks at the cluster while nothing comes
+CONNECT_S = 5.0
+SHUTDOWN_S = 20.0
 
 
 def import_ray() -> Any:
@@ -19,7 +28,7 @@ def import_ray() -> Any:
     return ray
 
 
-class RayPool:
+class RayEngine:
     """Actors on a Ray cluster, one CPU each (and one GPU each for a plan on CUDA), that hold the plan's models.
 
     `address` is that of a running cluster; None starts one on this machine. Recordings and model files have to be
@@ -29,12 +38,16 @@ class RayPool:
     def __init__(self, plan: Plan, jobs: int | None, address: str | None, gpus: bool) -> None:
         self._ray = import_ray()
         self._plan = plan
+        terminate = signal.getsignal(signal.SIGTERM)
         try:
             self._ray.init(
                 address=address, num_cpus=None if address else jobs, include_dashboard=False, log_to_driver=False
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise EvalError(f"no Ray cluster at {address}: {str(error).splitlines()[0]}") from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, terminate)  # Ray puts its own in the place of the command's
+        self._doors = self._find_doors()
         resources = self._ray.cluster_resources()
         limit = int(resources.get("GPU" if gpus else "CPU", 0))
         if not limit:
@@ -43,24 +56,31 @@ class RayPool:
         options = {"num_cpus": 1, "num_gpus": int(gpus), "runtime_env": {"env_vars": ONE_THREAD}}
         self._actor = self._ray.remote(**options)(RayWorker)
 
-    def run(self, queue: deque[Item]) -> Iterator[Event]:
+    def run(self, queue: deque[Job]) -> Iterator[Event]:
+        """As `Engine`. Raises `EvalError` when the cluster is lost."""
         idle: list[Any] = [self._actor.remote(self._plan) for _ in range(min(self._jobs, len(queue)))]
         busy: dict[Any, _Task] = {}
         try:
             while queue or busy:
                 while queue and idle:
-                    actor, item = idle.pop(), queue.popleft()
-                    stream = actor.run.options(num_returns="streaming").remote(item)
-                    busy[stream] = _Task(actor, item)
-                (stream,), _ = self._ray.wait(list(busy), num_returns=1)
+                    actor, job = idle.pop(), queue.popleft()
+                    stream = actor.run.options(num_returns="streaming").remote(job)
+                    busy[stream] = _Task(actor, job)
+                ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=CHECK_S)
+                if not ready:
+                    self._check()
+                    continue
+                (stream,) = ready
                 task = busy[stream]
                 event = self._next(stream)
+                if isinstance(event, Died):
+                    self._check()
                 if not isinstance(event, list):
                     del busy[stream]
                     idle.append(task.actor if isinstance(event, Done) else self._actor.remote(self._plan))
-                yield task.item, event
+                yield task.job, event
         finally:
-            self._ray.shutdown()
+            self._shut_down()
 
     def _next(self, stream: Any) -> list[Any] | Done | Died:
         """What a stream of scores brings next."""
@@ -69,14 +89,50 @@ class RayPool:
             return scores
         except StopIteration:
             return Done()
-        except self._ray.exceptions.RayActorError:
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, CheckpointError):
+                return Died(str(error.cause), fatal=True)
+            return Died(f"was failed by its machine ({explain(error.cause)})")
+        except self._ray.exceptions.RayError:
             return Died("was killed on the cluster")
+
+    def _find_doors(self) -> dict[str, tuple[str, int]]:
+        """Addresses that answer as long as this process has a cluster: its own node's, and the head's."""
+        context = self._ray.get_runtime_context()
+        (node,) = (each for each in self._ray.nodes() if each["NodeID"] == context.get_node_id())
+        host, _, port = context.gcs_address.rpartition(":")
+        return {
+            "this machine's node": (node["NodeManagerAddress"], int(node["NodeManagerPort"])),
+            "the head node": (host.strip("[]"), int(port)),
+        }
+
+    def _check(self) -> None:
+        """Raise `EvalError` if the cluster is gone. Ray itself would wait for it, or end this process."""
+        for name, address in self._doors.items():
+            try:
+                socket.create_connection(address, CONNECT_S).close()
+            except OSError as error:
+                raise EvalError(
+                    f"the Ray cluster is lost: {name} does not answer at {address[0]}:{address[1]} ({error}); every "
+                    "finished score is on disk, and the same command resumes from there"
+                ) from error
+
+    def _shut_down(self) -> None:
+        """Leave the cluster, but do not wait long for one that is lost."""
+
+        def leave() -> None:
+            with contextlib.suppress(Exception):
+                self._ray.shutdown()
+
+        thread = threading.Thread(target=leave, daemon=True)
+        thread.start()
+        thread.join(SHUTDOWN_S)
 
 
 @dataclass(frozen=True)
 class _Task:
     actor: Any
-    item: Item
+    job: Job
 
 
 class RayWorker:
@@ -85,5 +141,5 @@ class RayWorker:
     def __init__(self, plan: Plan) -> None:
         self._worker = Worker(plan)
 
-    def run(self, item: Item) -> Iterator[list[Any]]:
-        yield from self._worker.run(item)
+    def run(self, job: Job) -> Iterator[list[Any]]:
+        yield from self._worker.run(job)

@@ -9,29 +9,38 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from encodec_eval.files import safe_name, write_atomically
 from encodec_eval.types import EvalError, Score
 
 Key = tuple[str, str, str]  # clip, point, metric
 
 
+SCORES, WAITING = "scores.jsonl", "waiting.jsonl"
+
+
 class Journal:
     """`scores.jsonl` of a run, held by one process at a time. `overwrite` forgets what the folder holds of a run.
+
+    What could not be computed because machines failed is no result: it is put into `waiting.jsonl` when the journal is
+    closed, for the report, and is still to do for the next process that opens the journal.
 
     Raises `EvalError` if another process holds it, or if a line other than a torn last one cannot be read.
     """
 
     def __init__(self, folder: Path, overwrite: bool = False) -> None:
-        self.path = folder / "scores.jsonl"
+        self.path = folder / SCORES
+        self._waiting_path = folder / WAITING
         self._lock = FileLock(folder / ".lock", timeout=0)
         try:
             self._lock.acquire()
         except Timeout as error:
             raise EvalError(f"another process is working in {folder}; wait for it or choose another --out") from error
         if overwrite:
-            for path in (self.path, folder / "config.json"):
+            for path in (self.path, self._waiting_path, folder / "config.json"):
                 path.unlink(missing_ok=True)
         drop_torn_line(self.path)
         self.scores: dict[Key, Score] = {key(score): score for score in read(self.path)}
+        self.waiting: dict[Key, Score] = {}
         self._file = self.path.open("a", encoding="utf-8")
 
     def append(self, scores: Iterable[Score]) -> None:
@@ -42,9 +51,13 @@ class Journal:
         os.fsync(self._file.fileno())
         self.scores |= {key(score): score for score in new}
 
+    def wait(self, scores: Iterable[Score]) -> None:
+        """Note scores without a value that are for the next process to compute."""
+        self.waiting |= {key(score): score for score in scores}
+
     def sort(self, keys: Iterable[Key]) -> None:
         """Put the finished file in the order of the run, whatever the order in which workers finished."""
-        text = "".join(line(self.scores[each]) for each in keys)
+        text = "".join(line(self.scores[each]) for each in keys if each in self.scores)
         write_atomically(self.path, text)
 
     def __enter__(self) -> "Journal":
@@ -54,6 +67,10 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        if self.waiting:
+            write_atomically(self._waiting_path, "".join(map(line, self.waiting.values())))
+        else:
+            self._waiting_path.unlink(missing_ok=True)
         self._lock.release()
 
 
@@ -87,11 +104,6 @@ def drop_torn_line(path: Path) -> None:
                 file.truncate(data.rfind(b"\n") + 1)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader or a kill sees the old one or the new one, whole."""
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def codes_path(codes_dir: str, series: str, clip_id: str) -> Path:
+    """Where a run keeps the codes of a clip."""
+    return Path(codes_dir) / safe_name(series) / f"{safe_name(clip_id)}.npy"

@@ -1,4 +1,4 @@
-"""Engines: items from a queue to workers, scores back. A worker that dies is an event, not an end."""
+"""The engine for this machine: a process for each worker."""
 
 import contextlib
 import multiprocessing
@@ -7,43 +7,18 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Protocol
 
-from encodec_eval.run.worker import Item, Plan, Worker
-from encodec_eval.types import Score
+from codec import CheckpointError
+from encodec_eval.run.engine import ONE_THREAD, Died, Done, Event
+from encodec_eval.run.worker import Job, MachineError, Plan, Worker, explain
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-ONE_THREAD = dict.fromkeys(_THREADS, "1")
 IDLE_EXIT_S = 5.0  # for what a worker has to clean up
 
 
-@dataclass(frozen=True)
-class Died:
-    """The worker that had an item is gone."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """All scores of an item have been brought."""
-
-
-Event = tuple[Item, list[Score] | Done | Died]
-
-
-class Executor(Protocol):
-    """Runs items. The caller may put more into the queue while it takes events."""
-
-    def run(self, queue: deque[Item]) -> Iterator[Event]:
-        """Events until the queue is empty and nothing is in flight."""
-
-
-class LocalPool:
+class LocalEngine:
     """Worker processes of this machine, each with one thread. A dead one is replaced."""
 
     def __init__(self, plan: Plan, jobs: int) -> None:
@@ -54,14 +29,14 @@ class LocalPool:
         if sys.platform != "win32":
             self._context.set_forkserver_preload(["encodec_eval.run.worker"])
 
-    def run(self, queue: deque[Item]) -> Iterator[Event]:
+    def run(self, queue: deque[Job]) -> Iterator[Event]:
         slots = [_Slot(self._context, self._plan) for _ in range(min(self._jobs, len(queue)))]
         try:
-            while queue or any(slot.item for slot in slots):
+            while queue or any(slot.job for slot in slots):
                 for slot in slots:
-                    if slot.item is None and queue:
+                    if slot.job is None and queue:
                         slot.submit(queue.popleft())
-                busy = {slot.connection: slot for slot in slots if slot.item}
+                busy = {slot.connection: slot for slot in slots if slot.job}
                 for connection in wait(list(busy)):
                     yield from busy[connection].receive()  # type: ignore[index]
         finally:
@@ -70,45 +45,46 @@ class LocalPool:
 
 
 class _Slot:
-    """One worker process, started when it is needed, and the item it has."""
+    """One worker process, started when it is needed, and the job it has."""
 
     def __init__(self, context: BaseContext, plan: Plan) -> None:
         self._context = context
         self._plan = plan
         self._process: BaseProcess | None = None
-        self.item: Item | None = None
+        self.job: Job | None = None
 
-    def submit(self, item: Item) -> None:
+    def submit(self, job: Job) -> None:
         if self._process is None:
             self.connection, theirs = self._context.Pipe()
             self._process = self._context.Process(target=serve, args=(self._plan, theirs), daemon=True)  # type: ignore[attr-defined]
             with one_thread():
                 self._process.start()
             theirs.close()
-        self.item = item
+        self.job = job
         with contextlib.suppress(BrokenPipeError):  # a death shows as the end of the connection when it is read
-            self.connection.send(item)
+            self.connection.send(job)
 
     def receive(self) -> Iterator[Event]:
-        item, process = self.item, self._process
-        assert item is not None
+        job, process = self.job, self._process
+        assert job is not None
         assert process is not None
         try:
             message = self.connection.recv()
         except (EOFError, ConnectionResetError):
             process.join()
+            message = Died(describe_exit(process.exitcode))
+        if isinstance(message, Died):
             self.connection.close()
-            self.item = self._process = None
-            yield item, Died(describe_exit(process.exitcode))
-            return
-        if isinstance(message, Done):
-            self.item = None
-        yield item, message
+            process.join()
+            self._process = None
+        if isinstance(message, Died | Done):
+            self.job = None
+        yield job, message
 
     def stop(self) -> None:
         if self._process is not None:
             self.connection.close()
-            if self.item is None:
+            if self.job is None:
                 self._process.join(IDLE_EXIT_S)
             self._process.terminate()
             self._process.join()
@@ -129,14 +105,24 @@ def one_thread() -> Iterator[None]:
 
 
 def serve(plan: Plan, connection: Connection) -> None:
-    """The life of a worker process: items in, lists of scores and a `Done` for each out, until the pipe closes."""
+    """The life of a worker process: jobs in, lists of scores and a `Done` for each out, until the pipe closes.
+
+    It ends with a `Died` where its machine fails it: another process may have more luck.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     worker = Worker(plan)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            item = connection.recv()
-            for scores in worker.run(item):
-                connection.send(scores)
+            job = connection.recv()
+            try:
+                for scores in worker.run(job):
+                    connection.send(scores)
+            except MachineError as error:
+                connection.send(Died(f"was failed by its machine ({explain(error)})"))
+                return
+            except CheckpointError as error:
+                connection.send(Died(str(error), fatal=True))
+                return
             connection.send(Done())
 
 

@@ -1,4 +1,4 @@
-"""Run a plan over a set and keep every score: start, go on where a killed run stopped, finish."""
+"""Run a plan over a set and keep every score: start, resume where a killed run stopped, finish."""
 
 import json
 import logging
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from encodec_eval.datasets import ClipSet
+from encodec_eval.files import write_atomically
 from encodec_eval.run import provenance
-from encodec_eval.run.journal import Journal, Key, write_atomically
-from encodec_eval.run.local import Died, Done, Executor
-from encodec_eval.run.worker import Item, Plan, failures
-from encodec_eval.types import Clip, EvalError, Score
+from encodec_eval.run.engine import Died, Done, Engine
+from encodec_eval.run.journal import Journal, Key
+from encodec_eval.run.worker import Job, Plan, failures
+from encodec_eval.types import Clip, EvalError
 
 logger = logging.getLogger(__name__)
 
-DEATHS_IN_A_ROW = 20
+DEATHS_IN_A_ROW = 20  # at different clips, as long as anything could be scored
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Run:
 
 def execute(
     run: Run,
-    executor: Callable[[Plan], Executor],
+    engine: Callable[[Plan], Engine],
     overwrite: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> None:
@@ -67,55 +68,61 @@ def execute(
     with Journal(run.folder, overwrite) as journal:
         config = open_config(run)
         report(len(journal.scores))
-        items = pending(run, journal)
-        if not items:
+        jobs = pending(run, journal)
+        if not jobs:
             return
         config["sessions"].append(provenance.session(run.command))
         write_config(run.folder, config)
-        consume(executor(run.plan), items, journal, report)
+        consume(engine(run.plan), jobs, journal, report)
         journal.sort(run.keys)
         config["sessions"][-1]["wall_s"] = round(time.monotonic() - started, 1)
         write_config(run.folder, config)
 
 
-def pending(run: Run, journal: Journal) -> deque[Item]:
+def pending(run: Run, journal: Journal) -> deque[Job]:
     """What is left to do, by clip, the longest first: then no worker is left alone with a long one at the end."""
-    items: deque[Item] = deque()
+    jobs: deque[Job] = deque()
     for clip in sorted(run.clip_set.clips, key=lambda clip: -clip.duration_s):
         cells = tuple(cell for cell in run.plan.cells if (clip.id, *cell) not in journal.scores)
         if cells:
-            items.append(Item(clip, cells))
-    return items
+            jobs.append(Job(clip, cells))
+    return jobs
 
 
-def consume(executor: Executor, queue: deque[Item], journal: Journal, report: Callable[[int], object]) -> None:
-    """Take the engine's events to the journal. An item whose worker died is tried again in parts, down to one cell."""
+def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callable[[int], object]) -> None:
+    """Take the engine's events to the journal. A job whose worker died is tried again in parts, down to one cell.
+
+    Raises `EvalError` where workers die at one clip after the other: then the cause is not in a clip.
+    """
     deaths = 0
-    for item, event in executor.run(queue):
+    for job, event in engine.run(queue):
         if isinstance(event, Done):
             continue
         if isinstance(event, Died):
-            deaths += 1
+            if event.fatal:
+                raise EvalError(event.reason)
+            deaths += not (job.deaths and journal.scores)
             if deaths >= DEATHS_IN_A_ROW:
                 raise EvalError(f"{deaths} workers died one after the other without a score; the last {event.reason}")
-            event = retry(item, event, queue, journal)
-        else:
-            deaths = 0
+            retry(job, event, queue, journal)
+            continue
+        deaths = 0
         journal.append(event)
         report(len(event))
 
 
-def retry(item: Item, death: Died, queue: deque[Item], journal: Journal) -> list[Score]:
-    """Queue what is left of an item in smaller parts. Returns the failure if it is one cell that was retried."""
-    left = [cell for cell in item.cells if (item.clip.id, *cell) not in journal.scores]
-    if len(item.cells) == 1 and item.deaths:
-        point, metric = item.cells[0]
-        logger.warning("%s: a worker %s at %s of %s, again", item.clip.id, death.reason, metric, point)
-        return failures(item, item.cells, f"the worker {death.reason} while it computed {metric}, and again alone")
+def retry(job: Job, death: Died, queue: deque[Job], journal: Journal) -> None:
+    """Queue what is left of a job in smaller parts, behind all others. One cell that was retried waits instead."""
+    left = [cell for cell in job.cells if (job.clip.id, *cell) not in journal.scores]
+    if len(job.cells) == 1 and job.deaths:
+        point, metric = job.cells[0]
+        logger.warning("%s: a worker %s at %s of %s, again", job.clip.id, death.reason, metric, point)
+        reason = f"waits for the next run: the worker {death.reason} while it computed {metric}, and again alone"
+        journal.wait(failures(job, job.cells, reason))
+        return
     points = list(dict.fromkeys(point for point, _ in left))
     parts = [[cell] for cell in left] if len(points) == 1 else [[c for c in left if c[0] == p] for p in points]
-    queue.extendleft(Item(item.clip, tuple(part), item.deaths + 1) for part in reversed(parts))
-    return []
+    queue.extend(Job(job.clip, tuple(part), job.deaths + 1) for part in parts)
 
 
 def open_config(run: Run) -> dict[str, Any]:
@@ -128,6 +135,7 @@ def open_config(run: Run) -> dict[str, Any]:
             "licence": run.clip_set.licence,
             "points": [asdict(point) for system in run.plan.systems for point in system.points],
             "clips": [describe_clip(clip) for clip in run.clip_set.clips],
+            "skipped": [asdict(each) for each in run.clip_set.skipped],
             "sessions": [],
         }
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """One unit of work: a clip through systems and metrics. What runs inside a worker, whatever engine owns it."""
 
-import re
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,29 @@ import torch
 from torch import Tensor
 
 import codec.audio
+from codec import CheckpointError
+from encodec_eval.files import replacing
 from encodec_eval.metrics import METRICS
+from encodec_eval.run.journal import codes_path
 from encodec_eval.run.pairing import Pair, measure
 from encodec_eval.types import Clip, Metric, Output, Score, System, UndefinedError
 
 Cell = tuple[str, str]  # names of a point and of a metric
 
+_MACHINE_ERRNOS = {
+    getattr(errno, name, None)
+    for name in ("EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EROFS", "ESHUTDOWN", "ESTALE", "ETIMEDOUT")
+}
+_MACHINE_TEXTS = ("can't allocate memory", "not enough memory", "CUDA error", "CUDA out of memory", "cuDNN error")
+
+
+class MachineError(RuntimeError):
+    """The machine failed, not the audio: out of memory, disk full, a lost accelerator. No result; worth another try."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What every item of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere."""
+    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere."""
 
     systems: tuple[System, ...]
     metrics: tuple[str, ...]
@@ -31,8 +44,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Item:
-    """A clip and the cells that are wanted of it. `deaths` of workers have befallen it."""
+class Job:
+    """A clip and the cells that are wanted of it; `deaths` counts the workers that died on it."""
 
     clip: Clip
     cells: tuple[Cell, ...]
@@ -40,37 +53,49 @@ class Item:
 
 
 class Worker:
-    """Does items, one at a time, on one thread."""
+    """Does jobs, one at a time, on one thread."""
 
     def __init__(self, plan: Plan) -> None:
         torch.set_num_threads(1)
+        torch.backends.cudnn.deterministic = True
         self.plan = plan
 
-    def run(self, item: Item) -> Iterator[list[Score]]:
-        """The scores of an item, one list for each operating point. An error is a score without a value."""
+    def run(self, job: Job) -> Iterator[list[Score]]:
+        """The scores of a job, one list for each operating point. An error about the data is a score without a value.
+
+        Raises `MachineError` where the machine failed, `codec.CheckpointError` where a model cannot be loaded.
+        """
         try:
-            wav, sample_rate = codec.audio.load(item.clip.path, item.clip.start, item.clip.frames)
+            wav, sample_rate = codec.audio.load(job.clip.path, job.clip.start, job.clip.frames)
         except Exception as error:
-            yield failures(item, item.cells, error)
+            if not Path(job.clip.path).is_file():
+                raise MachineError(f"{job.clip.path} is no longer there") from error
+            raise_of_machine(error)
+            yield failures(job, job.cells, error)
             return
         for system in self.plan.systems:
-            yield from self._run_system(system, item, wav, sample_rate)
+            yield from self._run_system(system, job, wav, sample_rate)
 
-    def _run_system(self, system: System, item: Item, wav: Tensor, sample_rate: int) -> Iterator[list[Score]]:
-        wanted = {name for name, _ in item.cells}
-        points = [point for point in system.points if point.name in wanted]
-        if not points:
+    def _run_system(self, system: System, job: Job, wav: Tensor, sample_rate: int) -> Iterator[list[Score]]:
+        """Whatever cells are wanted, the system does all its points: what it does together, such as a batch that it
+        decodes, decides the last digits, and may not depend on what an interrupted run left."""
+        names = {point.name for point in system.points}
+        cells = [cell for cell in job.cells if cell[0] in names]
+        if not cells:
             return
         try:
-            outputs = system.process(wav, sample_rate, points, item.clip)
-            self._keep_codes(outputs, item.clip)
+            outputs = system.process(wav, sample_rate, system.points, job.clip)
+            self._keep_codes(outputs, job.clip)
+        except CheckpointError:
+            raise
         except Exception as error:
-            names = {point.name for point in points}
-            yield failures(item, [cell for cell in item.cells if cell[0] in names], error)
+            raise_of_machine(error)
+            yield failures(job, cells, error)
             return
         for output in outputs:
-            metrics = [METRICS[metric] for name, metric in item.cells if name == output.point.name]
-            yield list(score(item.clip, wav, sample_rate, output, metrics))
+            metrics = [METRICS[metric] for name, metric in cells if name == output.point.name]
+            if metrics:
+                yield list(score(job.clip, wav, sample_rate, output, metrics))
 
     def _keep_codes(self, outputs: Sequence[Output], clip: Clip) -> None:
         """The codes at the highest rate, `[K, N * F]` int16: the lower rates are its first rows."""
@@ -80,30 +105,23 @@ class Worker:
         codes = max((o.codes for o in coded if o.codes is not None), key=lambda each: each.shape[1])
         path = codes_path(self.plan.codes_dir, coded[0].point.series, clip.id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, codes.transpose(0, 1).flatten(1).to(torch.int16).numpy())
-
-
-def codes_path(codes_dir: str, series: str, clip_id: str) -> Path:
-    """Where the codes of a clip lie."""
-    return Path(codes_dir) / safe_name(series) / f"{safe_name(clip_id)}.npy"
-
-
-def safe_name(name: str) -> str:
-    """A name with everything but letters, digits and `._@+-` replaced, for use in paths."""
-    return re.sub(r"[^\w.@+-]", "_", name)
+        with replacing(path) as part, part.open("wb") as file:
+            np.save(file, codes.transpose(0, 1).flatten(1).to(torch.int16).numpy())
 
 
 def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Sequence[Metric]) -> Iterator[Score]:
-    """The scores of one output, in the order of `metrics`."""
+    """The scores of one output, in the order of `metrics`. Raises `MachineError` where the machine failed."""
     pair: Pair | Exception
     try:
         pair = Pair(wav, sample_rate, output.audio, output.sample_rate)
     except Exception as error:
+        raise_of_machine(error)
         pair = error
     for metric in metrics:
         try:
             value, reason = evaluate(metric, output, clip.duration_s, pair), None
         except Exception as error:
+            raise_of_machine(error)
             value, reason = None, explain(error)
         yield Score(clip.id, output.point.name, metric.name, value, reason)
 
@@ -117,12 +135,23 @@ def evaluate(metric: Metric, output: Output, duration_s: float, pair: Pair | Exc
     return metric.function(pair.lag_s) if metric.kind == "lag" else measure(metric, pair)
 
 
-def failures(item: Item, cells: Iterable[Cell], error: Exception | str) -> list[Score]:
+def raise_of_machine(error: Exception) -> None:
+    """Raise `MachineError` from an error that is not about the data."""
+    lost = isinstance(error, MemoryError | TimeoutError | ConnectionError | torch.OutOfMemoryError)
+    lost |= isinstance(error, OSError) and error.errno in _MACHINE_ERRNOS
+    lost |= isinstance(error, RuntimeError) and any(text in str(error) for text in _MACHINE_TEXTS)
+    if lost:
+        raise MachineError(explain(error)) from error
+
+
+def failures(job: Job, cells: Iterable[Cell], error: Exception | str) -> list[Score]:
     """Scores without a value for the same reason."""
-    return [Score(item.clip.id, point, metric, None, explain(error)) for point, metric in cells]
+    return [Score(job.clip.id, point, metric, None, explain(error)) for point, metric in cells]
 
 
 def explain(error: Exception | str) -> str:
     """A reason in one line; errors that are not about the data carry their type."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, str | UndefinedError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, str | UndefinedError | MachineError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

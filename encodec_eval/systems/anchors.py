@@ -1,14 +1,16 @@
 """Systems that bound the others: the clip itself, and the low-pass anchors of listening tests."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import scipy.signal
 import torch
 from torch import Tensor
 
-from encodec_eval.systems.encodec import number
+from encodec_eval.systems.shared import number
 from encodec_eval.types import Clip, EvalError, Output, Point
 
 
@@ -16,7 +18,16 @@ from encodec_eval.types import Clip, EvalError, Output, Point
 class Identity:
     """The clip itself: what each metric gives at best."""
 
+    kind: ClassVar[str] = "identity"
     points: Sequence[Point] = (Point("identity", "identity"),)
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        """It has none."""
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Identity]":
+        return [cls()]
 
     def describe(self) -> dict[str, object]:
         return {"system": "identity"}
@@ -29,7 +40,16 @@ class Identity:
 class Lowpass:
     """The anchors of ITU-R BS.1534-3: linear-phase low-pass at 3.5 and 7 kHz, delay removed, no bytes."""
 
+    kind: ClassVar[str] = "anchors"
     cutoffs: tuple[int, ...] = (3500, 7000)
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        """It has none."""
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Lowpass]":
+        return [cls()]
 
     @property
     def points(self) -> Sequence[Point]:
@@ -54,3 +74,6 @@ def lowpass(wav: Tensor, sample_rate: int, cutoff: float) -> Tensor:
     delay = taps // 2
     filtered = scipy.signal.oaconvolve(wav.numpy().astype(np.float64), kernel[None], axes=-1)
     return torch.from_numpy(filtered[:, delay : delay + wav.shape[-1]].astype(np.float32))
+
+
+SYSTEMS = [Lowpass, Identity]

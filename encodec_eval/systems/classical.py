@@ -1,16 +1,17 @@
 """Opus and MP3 through libsndfile, in memory."""
 
+import argparse
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import soundfile as sf
 import torch
 from torch import Tensor
 
 import codec.audio
-from encodec_eval.systems.encodec import number, timed
+from encodec_eval.systems.shared import any_stereo, number, timed
 from encodec_eval.types import Clip, EvalError, Output, Point
 
 
@@ -18,7 +19,16 @@ from encodec_eval.types import Clip, EvalError, Output, Point
 class Opus:
     """Opus in Ogg at variable rates, all channels together. The rates are asked for; the bytes tell the real ones."""
 
+    kind: ClassVar[str] = "opus"
     kbps: tuple[float, ...] = (6, 8, 12, 16, 24)
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--opus-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of Opus")
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Opus]":
+        return [cls(tuple(options.opus_kbps or ((12, 24, 48) if any_stereo(clips) else cls.kbps)))]
 
     @property
     def points(self) -> Sequence[Point]:
@@ -33,7 +43,7 @@ class Opus:
         for point in points:
             channel_kbps = (point.nominal_kbps or 0) / wav.shape[0]
             if not 6 <= channel_kbps <= 256:
-                raise EvalError(f"opus cannot do {number(channel_kbps)} kbps a channel; allowed are 6 to 256")
+                raise EvalError(f"opus cannot do {number(channel_kbps)} kbps a channel; expected 6 to 256")
             level = (256 - channel_kbps) / 250
             options = {"format": "OGG", "subtype": "OPUS", "compression_level": level}
             outputs.append(through_soundfile(point, wav, rate, ogg_payload_bytes, options))
@@ -44,7 +54,16 @@ class Opus:
 class Mp3:
     """MP3 at constant rates (LAME)."""
 
+    kind: ClassVar[str] = "mp3"
     kbps: tuple[float, ...] = (32, 64)
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of MP3")
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Mp3]":
+        return [cls(tuple(options.mp3_kbps or ((48, 64, 96) if any_stereo(clips) else cls.kbps)))]
 
     @property
     def points(self) -> Sequence[Point]:
@@ -60,7 +79,7 @@ class Mp3:
         for point in points:
             kbps = point.nominal_kbps or 0
             if not low <= kbps <= high:
-                raise EvalError(f"mp3 cannot do {number(kbps)} kbps at {rate} Hz; allowed are {low} to {high}")
+                raise EvalError(f"mp3 cannot do {number(kbps)} kbps at {rate} Hz; expected {low} to {high}")
             level = min((high - kbps) / (high - low), 0.9999)  # libsndfile refuses 1
             options = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": level}
             output = through_soundfile(point, wav, rate, len, options)
@@ -119,3 +138,6 @@ def ogg_payload_bytes(data: bytes) -> int:
                 open_packet = 0
         position += 27 + len(lacing) + sum(lacing)
     return sum(packets[2:])
+
+
+SYSTEMS = [Opus, Mp3]

@@ -1,43 +1,48 @@
 """EnCodec as a system under test."""
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from typing import TypeVar, cast
+from pathlib import Path
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
 import codec
 import codec.audio
+from codec import weights
+from codec.config import CONFIG_NAME, EncodecConfig
 from codec.ecdc import compress_codes
 from codec.lm.model import LanguageModel, language_model_for
+from encodec_eval.systems.shared import check_device, number, payload_bytes, timed
 from encodec_eval.types import Clip, EvalError, Output, Point
 
-T = TypeVar("T")
 BATCH_S = 80.0  # seconds of audio that are decoded at once, which bounds the memory for long clips
-
-
-def number(value: float) -> str:
-    """A number as it stands in names: 6, 1.5."""
-    return f"{value:g}"
-
-
-def timed(work: Callable[[], T], device: str = "cpu") -> tuple[T, float]:
-    """What `work` returns, and the seconds it took."""
-    start = time.perf_counter()
-    result = work()
-    if not device.startswith("cpu"):
-        torch.cuda.synchronize()
-    return result, time.perf_counter() - start
 
 
 @lru_cache(maxsize=4)
 def load_encodec(model: str, device: str) -> codec.EncodecModel:
     """The model of that name in evaluation mode, loaded once a process."""
     return codec.load_model(model, device=device).eval()
+
+
+@lru_cache(maxsize=16)
+def read_config(model: str) -> EncodecConfig:
+    """The configuration of that model, without its weights, unless its file holds both."""
+    if Path(model).suffix == ".th":
+        return load_encodec(model, "cpu").config
+    path = weights.find_file(model, CONFIG_NAME)
+    if path is None:
+        raise codec.CheckpointError(f"{model} has no {CONFIG_NAME}")
+    return EncodecConfig.from_json_file(path)
+
+
+@lru_cache(maxsize=16)
+def checkpoint_sha256(model: str) -> str:
+    """Of the weights of that model, which are not loaded."""
+    return weights.find(model).sha256()
 
 
 @lru_cache(maxsize=4)
@@ -53,8 +58,10 @@ class Encodec:
     `encode_s` is the time of that one pass at the highest wanted bandwidth. Bandwidths of a model without segments
     are decoded in batches, whose time is shared out evenly. With `lm`, the codes are also entropy-coded with the
     model's language model: the same audio in fewer bytes. `title` stands in the names of points for the model's name.
+    Weights are not loaded before audio is processed.
     """
 
+    kind: ClassVar[str] = "encodec"
     model: str
     bandwidths: tuple[float, ...] | None = None
     device: str = "cpu"
@@ -62,11 +69,32 @@ class Encodec:
     title: str = ""
 
     def __post_init__(self) -> None:
-        allowed = self.loaded.config.target_bandwidths
+        expected = self.config.target_bandwidths
         for bandwidth in self.bandwidths or ():
-            if bandwidth not in allowed:
-                listed = ", ".join(map(number, allowed))
-                raise EvalError(f"{self.model} has no bandwidth {number(bandwidth)} kbps; allowed are {listed}")
+            if bandwidth not in expected:
+                listed = ", ".join(map(number, expected))
+                raise EvalError(f"{self.model} has no bandwidth {number(bandwidth)} kbps; expected {listed}")
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--model", nargs="+", help="EnCodec checkpoints: bundled name, hub id, folder or .th file")
+        parser.add_argument("--bandwidths", nargs="+", type=float, metavar="KBPS", help="of EnCodec (default: its own)")
+        parser.add_argument("--lm", action="store_true", help="also measure EnCodec's rate with its language model")
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Encodec]":
+        check_device(options.device)
+        bandwidths = tuple(options.bandwidths) if options.bandwidths else None
+        models = options.model or [weights.default_model()]
+        return [cls(model, bandwidths, options.device, options.lm) for model in models]
+
+    def lowest(self, count: int) -> "Encodec":
+        """The same with only its lowest bandwidths."""
+        return replace(self, bandwidths=tuple(sorted(self.bandwidths or self.config.target_bandwidths)[:count]))
+
+    @property
+    def config(self) -> EncodecConfig:
+        return read_config(self.model)
 
     @property
     def loaded(self) -> codec.EncodecModel:
@@ -74,19 +102,19 @@ class Encodec:
 
     @property
     def language_model(self) -> LanguageModel | None:
-        return load_language_model(self.loaded.name) if self.lm else None
+        return load_language_model(self.model) if self.lm else None
 
     @cached_property
     def points(self) -> Sequence[Point]:
-        series = self.title or self.loaded.name
-        bandwidths = sorted(self.bandwidths or self.loaded.config.target_bandwidths)
+        series = self.title or self.model
+        bandwidths = sorted(self.bandwidths or self.config.target_bandwidths)
         return [Point(f"{series}@{number(b)}", series, b) for b in bandwidths]
 
     def describe(self) -> dict[str, object]:
         return {
             "system": "encodec",
-            "model": self.loaded.name,
-            "checkpoint_sha256": self.loaded.checkpoint_sha256,
+            "model": self.model,
+            "checkpoint_sha256": checkpoint_sha256(self.model),
             "bandwidths": [point.nominal_kbps for point in self.points],
             "device": self.device,
             "language_model_sha256": self.language_model.sha256 if self.language_model else None,
@@ -127,6 +155,7 @@ class Encodec:
                 encode_s=encode_s,
                 decode_s=decode_s,
                 codes=codes,
+                scales=scales or None,
                 coded=coded,
                 suffix=".ecdc",
             )
@@ -153,9 +182,4 @@ class Encodec:
             yield cast(codec.EncodecDecoderOutput, output).audio_values[0, :, :samples], seconds
 
 
-def payload_bytes(codes: Tensor, last_frame_pad_length: int, codebook_size: int, scaled: bool) -> int:
-    """Bytes of `codes [N, K, F]` packed at the fewest whole bits, byte-aligned by segment, 4 more for its scale."""
-    segments, codebooks, frames = codes.shape
-    bits_per_frame = codebooks * math.ceil(math.log2(codebook_size))
-    lengths = [frames] * (segments - 1) + [frames - last_frame_pad_length]
-    return sum(math.ceil(bits_per_frame * length / 8) + 4 * scaled for length in lengths)
+SYSTEMS = [Encodec]

@@ -1,10 +1,13 @@
 """Audio that another codec decoded elsewhere."""
 
+import argparse
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,6 +24,7 @@ class DecodedFolder:
     coded files matched in the same way, or from `kbps`, or is unknown.
     """
 
+    kind: ClassVar[str] = ""
     name: str
     folder: str
     kbps: float | None = None
@@ -30,6 +34,23 @@ class DecodedFolder:
         for folder in filter(None, (self.folder, self.compressed)):
             if not Path(folder).is_dir():
                 raise EvalError(f"{folder} of system {self.name} is not a folder")
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio decoded elsewhere")
+        add("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="its rate, if known")
+        add("--compressed", action="append", default=[], metavar="NAME=FOLDER", help="its coded files")
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[DecodedFolder]":
+        rates = {name: positive(kbps, "--bitrate") for name, kbps in pairs(options.bitrate, "--bitrate").items()}
+        coded = pairs(options.compressed, "--compressed")
+        folders = pairs(options.system, "--system").items()
+        found = [cls(name, folder, rates.pop(name, None), coded.pop(name, None)) for name, folder in folders]
+        if rates or coded:
+            raise EvalError(f"--bitrate or --compressed for {', '.join([*rates, *coded])}, which no --system names")
+        return found
 
     @property
     def points(self) -> Sequence[Point]:
@@ -52,6 +73,25 @@ class DecodedFolder:
         audio, rate = codec.audio.load(find(self.folder, clip, AUDIO_SUFFIXES))
         size = find(self.compressed, clip).stat().st_size if self.compressed else None
         return [Output(point, audio, rate, file_bytes=size) for point in points]
+
+
+def pairs(values: list[str], option: str) -> dict[str, str]:
+    """`NAME=VALUE` arguments as a dictionary."""
+    for value in values:
+        if not all(value.partition("=")):
+            raise EvalError(f"{option} takes NAME=VALUE, not {value!r}")
+    return {name: text for name, _, text in (value.partition("=") for value in values)}
+
+
+def positive(text: str, option: str) -> float:
+    """A number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise EvalError(f"{option} takes kbps above 0, not {text!r}")
+    return value
 
 
 def find(folder: str, clip: Clip, suffixes: Sequence[str] | None = None) -> Path:
@@ -82,3 +122,6 @@ def stems(folder: str) -> dict[str, list[Path]]:
         if path.is_file():
             files.setdefault(path.stem, []).append(path)
     return files
+
+
+SYSTEMS = [DecodedFolder]

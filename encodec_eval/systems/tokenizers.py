@@ -1,24 +1,25 @@
 """Audio tokenizers of transformers, so that EnCodec stands beside its successors. Needs the extra [transformers]."""
 
+import argparse
 import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 import codec.audio
 from encodec_eval.run.provenance import file_sha256
-from encodec_eval.systems.encodec import number, payload_bytes, timed
+from encodec_eval.systems.shared import check_device, number, payload_bytes, timed
 from encodec_eval.types import Clip, EvalError, Output, Point
 
 
 @lru_cache(maxsize=4)
 def load_tokenizer(name: str, device: str) -> Any:
-    """A tokenizer of transformers in evaluation mode, loaded once a process. Raises `EvalError` if it cannot be had."""
+    """A tokenizer of transformers in evaluation mode, loaded once a process. Raises `EvalError` if there is none."""
     try:
         from transformers import AutoConfig, AutoModel
         from transformers.utils import logging
@@ -39,8 +40,18 @@ def load_tokenizer(name: str, device: str) -> Any:
 class Tokenizer:
     """A tokenizer at all its codebooks, and at halves of them down to one where its first codebooks stand alone."""
 
+    kind: ClassVar[str] = "hf:NAME"
     name: str
     device: str = "cpu"
+
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        """It has none."""
+
+    @classmethod
+    def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Tokenizer]":
+        check_device(options.device)
+        return [cls(name.removeprefix("hf:"), options.device)]
 
     @property
     def model(self) -> Any:
@@ -122,3 +133,6 @@ class Tokenizer:
             decoded = self.model.decode(audio_codes=codes)
         audio = decoded.audio_values
         return audio[0] if audio.ndim == 3 else audio
+
+
+SYSTEMS = [Tokenizer]

@@ -32,7 +32,7 @@ import codec.audio
 from encodec_eval.datasets import ClipSet, bundled_set, draw
 from encodec_eval.metrics import METRICS, choose
 from encodec_eval.run.journal import read
-from encodec_eval.run.local import LocalPool, one_thread
+from encodec_eval.run.local import LocalEngine, one_thread
 from encodec_eval.run.runner import Run, execute
 from encodec_eval.run.worker import Plan, score
 from encodec_eval.systems import Encodec
@@ -84,7 +84,7 @@ def plain_loop(model: "transformers.EncodecModel", clips: Sequence[Clip], noisy:
 def harness(folder: Path, system: Encodec, clips: Sequence[Clip], jobs: int) -> Scores:
     """The same scores by `encodec_eval`; its workers load the model."""
     plan = Plan((system,), tuple(choose(None)))
-    execute(Run(folder, ClipSet("benchmark", clips), plan, {}, []), lambda plan: LocalPool(plan, jobs))
+    execute(Run(folder, ClipSet("benchmark", clips), plan, {}, []), lambda plan: LocalEngine(plan, jobs))
     found = read(folder / "scores.jsonl")
     return {
         (score.clip, float(score.point.rpartition("@")[2]), score.metric): score.value

@@ -81,3 +81,7 @@ def noisy(wav, sample_rate):
 
 def raises(wav, sample_rate):
     raise RuntimeError("this system is broken")
+
+
+def out_of_memory(wav, sample_rate):
+    raise MemoryError

@@ -107,18 +107,56 @@ def test_bad_manifests(tmp_path, rows, message):
 
 
 def test_bad_sets(tmp_path):
-    with pytest.raises(EvalError, match="no set or path 'nonsense'; allowed are librispeech, "):
+    with pytest.raises(EvalError, match="no set or path 'nonsense'; expected librispeech, "):
         load_set("nonsense")
-    with pytest.raises(EvalError, match="no subset 'test'; allowed are test-clean"):
+    with pytest.raises(EvalError, match="no subset 'test'; expected test-clean"):
         load_set("librispeech:test")
     with pytest.raises(EvalError, match="holds no audio"):
         load_set(str(tmp_path))
     write(tmp_path / "x.wav", channels=3)
-    with pytest.raises(EvalError, match="has 3 channels; allowed are 1 and 2"):
+    with pytest.raises(EvalError, match="has 3 channels; expected 1 or 2"):
         load_set(str(tmp_path))
     write(tmp_path / "x.wav", seconds=0)
     with pytest.raises(EvalError, match="has no samples"):
         load_set(str(tmp_path))
+
+
+def bad_files(folder):
+    """A good file and four that no system can be given; the last one has a good header."""
+    rng = np.random.default_rng(0)
+    sf.write(folder / "a_good.wav", rng.normal(0, 0.1, 16000), 16000)
+    write(folder / "b_empty.wav", seconds=0)
+    write(folder / "c_eight.wav", channels=8)
+    (folder / "d_garbage.flac").write_bytes(rng.bytes(1000))
+    sf.write(folder / "e_truncated.flac", rng.normal(0, 0.1, 48000), 16000)
+    whole = (folder / "e_truncated.flac").read_bytes()
+    (folder / "e_truncated.flac").write_bytes(whole[: len(whole) // 3])
+    return folder
+
+
+def test_files_that_cannot_be_used_are_skipped_with_their_reason(tmp_path, caplog):
+    found = load_set(str(bad_files(tmp_path)))
+    assert [clip.id for clip in found.clips] == ["a_good", "e_truncated"]
+    assert [each.file for each in found.skipped] == ["b_empty.wav", "c_eight.wav", "d_garbage.flac"]
+    reasons = [each.reason for each in found.skipped]
+    for reason, expected in zip(reasons, ("has no samples", "has 8 channels", "d_garbage.flac"), strict=True):
+        assert expected in reason
+        assert reason in caplog.text
+    (tmp_path / "list.csv").write_text("path\na_good.wav\nb_empty.wav\nmissing.wav\n")
+    listed = load_set(str(tmp_path / "list.csv"))
+    assert [clip.id for clip in listed.clips] == ["a_good"]
+    assert [each.file for each in listed.skipped] == ["b_empty.wav", "missing.wav"]
+
+
+def test_strict_refuses_them(tmp_path):
+    with pytest.raises(EvalError, match=r"b_empty.wav of .* has no samples"):
+        load_set(str(bad_files(tmp_path)), strict=True)
+    for name in ("b_empty.wav", "c_eight.wav", "d_garbage.flac"):
+        (tmp_path / name).unlink()
+    with pytest.raises(AudioError, match=r"e_truncated.flac"):
+        load_set(str(tmp_path), strict=True)
+    (tmp_path / "e_truncated.flac").unlink()
+    assert len(load_set(str(tmp_path), strict=True).clips) == 1
 
 
 def test_a_draw_is_fixed_and_balanced():

@@ -6,24 +6,42 @@ import scipy.stats
 
 from encodec_eval import stats
 
+REPETITIONS = 800
+NORMAL, SKEWED = (92, 99), (83, 99)  # per cent of draws in which 95 % intervals may hold the truth
 
-def test_bootstrap_of_single_clips_agrees_with_scipy():
+
+def test_interval_of_single_clips_is_the_t_interval():
     values = np.random.default_rng(0).gamma(2.0, size=60)
     ours = stats.mean_interval(values, list(range(60)))
-    theirs = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=1
-    ).confidence_interval
+    theirs = scipy.stats.ttest_1samp(values, 0).confidence_interval()
     assert ours.mean == values.mean()
-    assert ours.low == pytest.approx(theirs.low, abs=0.02)
-    assert ours.high == pytest.approx(theirs.high, abs=0.02)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
-def test_speakers_are_drawn_whole():
-    # Two speakers, each with constant scores: a draw is both (mean 2), or one of them twice (0 or 4).
-    values, speakers = [0.0] * 3 + [4.0] * 3, ["a"] * 3 + ["b"] * 3
-    means = stats.bootstrap_means(values, speakers)
-    assert set(means) == {0.0, 2.0, 4.0}
-    assert np.mean(means == 2) == pytest.approx(0.5, abs=0.02)
+def test_speakers_with_equally_many_clips_are_a_t_interval_on_their_means():
+    values = np.random.default_rng(0).normal(size=20)
+    ours = stats.mean_interval(values, list("abcde") * 4)
+    theirs = scipy.stats.ttest_1samp(values.reshape(4, 5).mean(0), 0).confidence_interval()
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_speakers_with_different_numbers_of_clips_by_hand():
+    # Clips 0, 0, 3 of a, b, b: without a 1.5, without b 0; the mean is 1. Error sqrt(1/2 * (0.25 + 1)).
+    interval = stats.mean_interval([0.0, 0.0, 3.0], ["a", "b", "b"])
+    assert interval.mean == 1
+    assert interval.high - 1 == pytest.approx(np.sqrt(0.625) * scipy.stats.t.ppf(0.975, 1))
+    assert 1 - interval.low == pytest.approx(interval.high - 1)
+
+
+def test_degrees_of_freedom_against_the_matrices_they_are_defined_by():
+    groups = stats.Groups.of(np.repeat(list("abcdef"), [1, 2, 3, 5, 8, 13]))
+    w = groups.sizes / groups.sizes.sum()
+    centre = np.eye(6) - np.outer(np.ones(6), w)
+    matrix = centre.T @ np.diag((w / (1 - w)) ** 2) @ centre
+    expected = np.trace(matrix) ** 2 / np.trace(matrix @ matrix)
+    assert groups.degrees_of_freedom == pytest.approx(expected)
+    assert expected < 5
+    assert stats.Groups.of(list("aabbcc")).degrees_of_freedom == pytest.approx(2)
 
 
 def test_missing_scores_are_no_numbers():
@@ -51,6 +69,15 @@ def test_paired_difference_is_a_t_test_on_speakers():
 def test_paired_difference_of_equal_systems():
     found = stats.paired_difference([1.0, 2.0, np.nan], [1.0, 2.0, 3.0], ["a", "b", "c"])
     assert (found.mean, found.p, found.n) == (0, 1, 2)
+
+
+def test_the_p_value_and_the_interval_agree_for_speakers_of_any_size():
+    generator = np.random.default_rng(5)
+    speakers = np.repeat(list("abcdef"), [1, 2, 3, 4, 9, 20])
+    draws = [0.3 + generator.normal(size=6)[np.searchsorted(list("abcdef"), speakers)] for _ in range(200)]
+    found = [stats.paired_difference(draw, np.zeros(len(speakers)), list(speakers)) for draw in draws]
+    assert 0 < sum(each.p < 0.05 for each in found) < 200
+    assert all((each.p < 0.05) == (not each.low <= 0 <= each.high) for each in found)
 
 
 def test_holm_by_hand():
@@ -95,6 +122,83 @@ def test_bjontegaard_close_to_the_cubic_fit_of_vceg_m33():
     assert stats.bjontegaard(rates, quality, anchor_rates, anchor).rate_percent == pytest.approx(expected, abs=0.5)
 
 
+def test_bjontegaard_intervals_are_the_deltas_of_the_means_and_leave_out_speakers():
+    rates, speakers = np.tile([6.0, 12, 24], (4, 1)), ["a", "a", "b", "c"]
+    quality = np.log2(rates) + np.array([[0.0], [0.4], [0.2], [0.9]])
+    better = quality + np.array([[1.0], [1.2], [1.1], [0.9]])
+    better[3, 0] = np.nan
+    found = stats.bjontegaard_intervals(rates, better, rates, quality, speakers)
+    whole = stats.bjontegaard(rates[0], np.nanmean(better, 0), rates[0], quality.mean(0))
+    assert (found.rate_percent.mean, found.quality.mean) == pytest.approx((whole.rate_percent, whole.quality))
+    for each in (found.rate_percent, found.quality):
+        assert each.low < each.mean < each.high
+    alone = stats.bjontegaard_intervals(rates, better, rates, quality, ["a"] * 4)
+    assert alone.quality.mean == found.quality.mean
+    assert np.isnan(alone.quality.low)
+
+
 def test_perplexity_by_hand():
     assert stats.perplexity([5, 5, 5, 5, 0]) == pytest.approx((2, 4))
     assert stats.perplexity([7]) == pytest.approx((0, 1))
+
+
+def noise(generator: np.random.Generator, kind: str, *size: int) -> np.ndarray:
+    """Noise of mean 0 and variance 1, normal or lognormal."""
+    if kind == "normal":
+        return generator.normal(size=size)
+    return (generator.lognormal(size=size) - np.exp(0.5)) / np.sqrt(np.e**2 - np.e)
+
+
+def speakers_of(generator: np.random.Generator, count: int, balanced: bool) -> np.ndarray:
+    """The speaker of each clip: 6 clips each, or about 6."""
+    sizes = np.full(count, 6) if balanced else np.ceil(5 * generator.lognormal(0, 0.5, count)).astype(int)
+    return np.repeat(np.arange(count), sizes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["normal", "skewed"])
+@pytest.mark.parametrize("balanced", [True, False])
+@pytest.mark.parametrize("count", [4, 5, 7, 10, 20, 40])
+def test_intervals_hold_the_truth(kind, balanced, count):
+    generator = np.random.default_rng(count)
+    held = np.zeros(2)
+    for _ in range(REPETITIONS):
+        speaker = speakers_of(generator, count, balanced)
+        reference = noise(generator, kind, count)[speaker] + noise(generator, kind, len(speaker))
+        change = noise(generator, kind, count)[speaker] + noise(generator, kind, len(speaker))
+        mean = stats.mean_interval(reference, list(speaker))
+        difference = stats.paired_difference(reference + 0.3 * change, reference, list(speaker))
+        held += [mean.low <= 0 <= mean.high, difference.low <= 0 <= difference.high]
+    low, high = NORMAL if kind == "normal" else SKEWED
+    held *= 100 / REPETITIONS
+    assert ((low <= held) & (held <= high)).all(), held
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["normal", "skewed"])
+@pytest.mark.parametrize("balanced", [True, False])
+@pytest.mark.parametrize("count", [4, 10, 40])
+def test_intervals_of_bjontegaard_deltas_hold_the_truth(kind, balanced, count):
+    # Both curves are quality = 2 log2(rate), one 1 higher: half an octave of rate. Clips vary, also in their rates.
+    generator = np.random.default_rng(count)
+    nominal = np.array([3.0, 6, 12, 24])
+    held = np.zeros(2)
+    for _ in range(REPETITIONS // 4):
+        speaker = speakers_of(generator, count, balanced)
+        shared = 0.3 * noise(generator, kind, count)[speaker]
+        tables = []
+        for gain in (1, 0):
+            own = 0.3 * noise(generator, kind, count)[speaker]
+            jitter = noise(generator, kind, len(speaker), 4)
+            tables.append(nominal * (1 + 0.05 * generator.normal(size=(len(speaker), 4))))
+            tables.append(2 * np.log2(nominal) + gain + (shared + own)[:, None] + 0.2 * jitter)
+        found = stats.bjontegaard_intervals(*tables, list(speaker))
+        truth = 100 * (2**-0.5 - 1)
+        held += [
+            found.rate_percent.low <= truth <= found.rate_percent.high,
+            found.quality.low <= 1 <= found.quality.high,
+        ]
+    low, _ = NORMAL if kind == "normal" else SKEWED
+    held *= 400 / REPETITIONS
+    # Fewer repetitions than above: their own error is 1.5 per cent.
+    assert ((low - 3 <= held) & (held <= 100)).all(), held

@@ -126,11 +126,29 @@ def test_the_page_needs_nothing_beside_it(run):
 
 
 def test_bjontegaard_against_opus(run):
-    deltas = results.bjontegaard(run, results.summarize(run), "opus").set_index(["series", "metric"])
+    deltas = results.bjontegaard(run, "opus").set_index(["series", "metric"])
     assert deltas.loc[("tiny", "si_snr"), "bd_quality"] == pytest.approx(1, abs=0.02)
     # 1 dB is half an octave of rate in these curves.
     assert deltas.loc[("tiny", "si_snr"), "bd_rate_percent"] == pytest.approx((2**-0.5 - 1) * 100, abs=0.8)
     assert deltas.loc[("tiny", "stoi"), "bd_quality"] == pytest.approx(0, abs=1e-9)
+    found = deltas.loc[("tiny", "si_snr")]
+    assert found.bd_rate_ci95_low < found.bd_rate_percent < found.bd_rate_ci95_high
+    assert found.bd_quality_ci95_low < found.bd_quality < found.bd_quality_ci95_high
+
+
+def test_a_report_says_what_its_intervals_are(run, capsys):
+    assert run.interval_note == (
+        "95 % t intervals over 3 speakers, by the jackknife that leaves one out. "
+        "With fewer than 6 speakers, intervals are rough."
+    )
+    report, latex = ((run.folder / name).read_text() for name in ("report.md", "tables.tex"))
+    assert report.count(run.interval_note) == 3
+    assert latex.count(run.interval_note.replace("%", r"\%")) == 3
+    assert "over 3 speakers (rough)" in (run.folder / "rate_si_snr.svg").read_text()
+    assert main(["compare", str(run.folder), str(run.folder)]) == 0
+    assert run.interval_note in capsys.readouterr().out
+    single = [clip | {"speaker": "s"} for clip in run.config["clips"]]
+    assert results.Results(run.folder, run.config | {"clips": single}, run.scores, 0).interval_note.startswith("No int")
 
 
 def test_paired_differences(run):

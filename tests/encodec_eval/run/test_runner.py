@@ -1,8 +1,11 @@
 """Runs: complete, resumed, killed, refused; workers that die; failures as data."""
 
+import errno
 import importlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,19 +17,26 @@ from unittest import mock
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 
+from codec.weights import BUNDLED_FOLDER
 from encodec_eval.__main__ import main
-from encodec_eval.datasets import ClipSet, load_set
+from encodec_eval.datasets import ClipSet, bundled_set, load_set
 from encodec_eval.metrics import choose
 from encodec_eval.report import results
-from encodec_eval.run.journal import Journal, read
-from encodec_eval.run.local import LocalPool
-from encodec_eval.run.runner import Run, execute
-from encodec_eval.run.worker import Item, Plan, Worker
-from encodec_eval.systems import Identity, Lowpass, Opus
+from encodec_eval.run.engine import Died
+from encodec_eval.run.journal import Journal, codes_path, read
+from encodec_eval.run.local import LocalEngine
+from encodec_eval.run.runner import Run, describe_clip, execute
+from encodec_eval.run.worker import Job, MachineError, Plan, Worker
+from encodec_eval.systems import Encodec, Identity, Lowpass, Opus
 from encodec_eval.types import EvalError, Score
 from tests import ROOT
 from tests.encodec_eval import fakes
+from tests.encodec_eval.test_datasets import bad_files
+
+RATES = ("bitrate_nominal", "bitrate_payload", "bitrate_file", "bitrate_entropy")
+RATES += ("x_realtime_encode", "x_realtime_decode")
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +59,9 @@ def one_process(plan: Plan):
         def run(self, queue):
             worker = Worker(plan)
             while queue:
-                item = queue.popleft()
-                for scores in worker.run(item):
-                    yield item, scores
+                job = queue.popleft()
+                for scores in worker.run(job):
+                    yield job, scores
 
     return Inline()
 
@@ -94,32 +104,129 @@ def test_an_unreadable_clip_is_a_failure_of_that_clip(tmp_path, clip_set):
     sf.write(tmp_path / "nan.wav", np.full(16000, np.nan), 16000, subtype="FLOAT")
     worker = Worker(Plan((Identity(),), ("stoi",)))
     clip = load_set(str(tmp_path)).clips[0]
-    ((score,),) = worker.run(Item(clip, (("identity", "stoi"),)))
+    ((score,),) = worker.run(Job(clip, (("identity", "stoi"),)))
     assert score.value is None
     assert "holds NaN or infinite samples" in score.reason
 
 
 def test_a_worker_that_dies_once_costs_nothing(tmp_path, clip_set):
     run = run_of(tmp_path / "run", clip_set, fakes.Deadly("clip1", 1, str(tmp_path)))
-    execute(run, lambda plan: LocalPool(plan, 2))
+    execute(run, lambda plan: LocalEngine(plan, 2))
     scores = read(run.folder / "scores.jsonl")
     assert [(s.clip, s.point, s.metric) for s in scores] == run.keys
     assert all(s.value is not None for s in scores if s.metric == "si_snr")
     assert (tmp_path / "death-0").exists()
 
 
-def test_a_worker_that_always_dies_costs_that_clip_only(tmp_path, clip_set, monkeypatch):
-    run = run_of(tmp_path / "run", clip_set, fakes.Deadly("clip1", 99, str(tmp_path)))
-    run = replace(run, plan=replace(run.plan, metrics=("si_snr", "lag_ms")))
-    execute(run, lambda plan: LocalPool(plan, 2))
-    scores = {(s.clip, s.metric): s for s in read(run.folder / "scores.jsonl")}
-    assert {key for key, s in scores.items() if s.value is None} == {("clip1", "si_snr"), ("clip1", "lag_ms")}
-    assert scores["clip1", "si_snr"].reason == (
-        "the worker was killed by SIGKILL while it computed si_snr, and again alone"
+def test_what_workers_died_on_waits_and_the_next_run_tries_it_again(tmp_path, clip_set):
+    run = run_of(tmp_path / "run", clip_set, fakes.Deadly("clip1", 3, str(tmp_path)))
+    run = replace(run, plan=replace(run.plan, metrics=("si_snr", "lag_ms", *RATES)))
+    execute(run, lambda plan: LocalEngine(plan, 1))
+    found = {(s.clip, s.metric) for s in read(run.folder / "scores.jsonl")}
+    assert {key[::2] for key in run.keys} - found == {("clip1", "si_snr"), ("clip1", "lag_ms")}
+    partial = results.load(run.folder)
+    assert (partial.waiting, partial.missing) == (2, 0)
+    assert partial.table("si_snr").loc["clip1"].isna().all()
+    (reason,) = partial.scores.query("clip == 'clip1' and metric == 'si_snr'").reason
+    assert reason == (
+        "waits for the next run: the worker was killed by SIGKILL while it computed si_snr, and again alone"
     )
+    assert main(["report", str(run.folder)]) == 0
+    assert "(2 of 32 scores wait: run the same command again)" in (run.folder / "report.md").read_text()
+    execute(run, lambda plan: LocalEngine(plan, 1))
+    whole = results.load(run.folder)
+    assert (whole.waiting, whole.missing) == (0, 0)
+    assert [(s.clip, s.point, s.metric) for s in read(run.folder / "scores.jsonl")] == run.keys
+    assert whole.table("si_snr").notna().all(axis=None)
 
 
-def test_a_run_goes_on_from_its_journal(tmp_path, clip_set):
+def test_a_clip_that_always_kills_its_worker_does_not_end_a_run_that_has_scores(tmp_path, clip_set):
+    run = run_of(tmp_path / "run", clip_set, fakes.Deadly("clip1", 99, str(tmp_path)))
+    rest = replace(run, clip_set=replace(clip_set, clips=[clip for clip in clip_set.clips if clip.id != "clip1"]))
+    execute(rest, one_process)
+    config = json.loads((run.folder / "config.json").read_text())
+    config["settings"]["file_list_sha256"] = clip_set.file_list_sha256
+    config["clips"] = [describe_clip(clip) for clip in clip_set.clips]
+    (run.folder / "config.json").write_text(json.dumps(config))
+    with mock.patch("encodec_eval.run.runner.DEATHS_IN_A_ROW", 2):
+        execute(run, lambda plan: LocalEngine(plan, 1))
+    assert results.load(run.folder).waiting == len(run.plan.cells)
+
+
+def test_workers_that_die_on_everything_end_the_run(tmp_path, clip_set):
+    class Hopeless:
+        def run(self, queue):
+            while queue:
+                yield queue.popleft(), Died("exited with 1")
+
+    run = run_of(tmp_path, clip_set, Identity())
+    with pytest.raises(EvalError, match="20 workers died one after the other without a score; the last exited with 1"):
+        execute(run, lambda plan: Hopeless())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        TimeoutError("a lock"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to"),
+        torch.OutOfMemoryError("CUDA out of memory."),
+    ],
+)
+def test_what_the_machine_did_is_no_result(clip_set, error):
+    def fail(wav, sample_rate):
+        raise error
+
+    job = Job(clip_set.clips[0], (("fails", "si_snr"),))
+    with pytest.raises(MachineError, match=type(error).__name__):
+        list(Worker(Plan((fakes.Fake("fails", fail),), ("si_snr",))).run(job))
+    with (
+        mock.patch("encodec_eval.run.worker.measure", side_effect=error),
+        pytest.raises(MachineError, match=type(error).__name__),
+    ):
+        list(Worker(Plan((fakes.Fake("fails", fakes.noisy),), ("si_snr",))).run(job))
+
+
+def test_a_worker_without_memory_says_so_and_the_cells_wait(tmp_path, clip_set):
+    run = run_of(tmp_path, clip_set, Identity(), fakes.Fake("hungry", fakes.out_of_memory))
+    run = replace(run, plan=replace(run.plan, metrics=("stoi",)), clip_set=replace(clip_set, clips=clip_set.clips[:2]))
+    execute(run, lambda plan: LocalEngine(plan, 1))
+    assert {s.point for s in read(tmp_path / "scores.jsonl")} == {"identity"}
+    waiting = read(tmp_path / "waiting.jsonl")
+    assert [(s.clip, s.point) for s in waiting] == [("clip1", "hungry"), ("clip0", "hungry")]
+    assert "the worker was failed by its machine (MemoryError) while" in waiting[0].reason
+
+
+def test_a_clip_that_is_no_longer_there_is_no_result(clip_set):
+    gone = replace(clip_set.clips[0], path="/no/such/file.wav")
+    with pytest.raises(MachineError, match="is no longer there"):
+        list(Worker(Plan((Identity(),), ("stoi",))).run(Job(gone, (("identity", "stoi"),))))
+
+
+def test_a_checkpoint_that_cannot_be_loaded_ends_the_run_and_is_no_result(tmp_path, capsys):
+    shutil.copytree(BUNDLED_FOLDER / "encodec_24khz_tiny", tmp_path / "model")
+    (tmp_path / "model/model.safetensors").write_bytes(b"damaged")
+    arguments = ["--set", "librispeech-mini", "--model", str(tmp_path / "model"), "--jobs", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 2
+    assert "model.safetensors" in capsys.readouterr().err.splitlines()[-1]
+    assert read(tmp_path / "run/scores.jsonl") == []
+
+
+def test_what_is_left_of_a_clip_gets_the_digits_of_the_whole(tmp_path):
+    clip = bundled_set("librispeech-mini").clips[8]
+    system = Encodec("encodec_24khz_tiny")
+    plan = Plan((system,), ("si_snr",), str(tmp_path))
+    whole = {s.point: s.value for scores in Worker(plan).run(Job(clip, tuple(plan.cells))) for s in scores}
+    codes = codes_path(str(tmp_path), "encodec_24khz_tiny", clip.id)
+    before = np.load(codes)
+    for cells in ((plan.cells[0],), tuple(plan.cells[1:3]), (plan.cells[4],)):
+        part = {s.point: s.value for scores in Worker(plan).run(Job(clip, cells)) for s in scores}
+        assert part == {point: whole[point] for point, _ in cells}
+        assert np.array_equal(np.load(codes), before), "the codes of the highest rate were lost"
+
+
+def test_a_run_resumes_from_its_journal(tmp_path, clip_set):
     run = run_of(tmp_path, clip_set, Lowpass((3500,)))
     execute(run, one_process)
     path = tmp_path / "scores.jsonl"
@@ -128,7 +235,7 @@ def test_a_run_goes_on_from_its_journal(tmp_path, clip_set):
     path.write_text("".join(kept) + whole[len(kept)][:20])  # a kill in the middle of a line
     with pytest.raises(EvalError, match="is damaged"):
         read(path)
-    done: list[Item] = []
+    done: list[Job] = []
 
     def counting(plan):
         inner = one_process(plan)
@@ -141,7 +248,7 @@ def test_a_run_goes_on_from_its_journal(tmp_path, clip_set):
         return Engine()
 
     execute(run, counting)
-    assert sum(len(item.cells) for item in done) == len(whole) - len(kept)
+    assert sum(len(job.cells) for job in done) == len(whole) - len(kept)
     assert path.read_text().splitlines(keepends=True)[: len(kept)] == kept
     assert len(path.read_text().splitlines()) == len(whole)
 
@@ -178,8 +285,21 @@ def test_a_journal_never_holds_a_number_that_is_none(tmp_path):
         journal.append([Score("a", "b", "c", float("nan"))])
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_sigterm_says_what_ctrl_c_says(number, code, monkeypatch, capsys):
+    def stopped(arguments):
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+    monkeypatch.setattr("encodec_eval.commands.metrics.main", stopped)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["metrics"]) == code
+    assert "every finished score is on disk, and the same command resumes from there" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 @pytest.mark.slow
-def test_kill_9_and_the_same_command_goes_on(tmp_path):
+def test_kill_9_and_the_same_command_resumes(tmp_path):
     for n in range(12):
         noise = np.random.default_rng(n).normal(0, 0.1, 48000)
         sf.write(tmp_path / f"clip{n:02}.wav", noise, 16000)
@@ -204,6 +324,24 @@ def test_kill_9_and_the_same_command_goes_on(tmp_path):
     assert after[: len(before)] == before, "finished scores, their timings included, were computed again"
     assert len(after) == expected
     assert (tmp_path / "run/report.md").exists()
+
+
+def test_bad_files_do_not_cost_the_report(tmp_path, capsys):
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    for clip in bundled_set("librispeech-mini").clips[:2]:
+        shutil.copy(clip.path, folder)
+    bad_files(folder)
+    arguments = ["--set", str(folder), "--model", "encodec_24khz_tiny", "--metrics", "si_snr", "--jobs", "1"]
+    assert main([*arguments, "--strict", "--out", str(tmp_path / "strict")]) == 2
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    report = (tmp_path / "run/report.md").read_text()
+    assert "[3/4]" in report
+    for text in ("## Skipped files", "b_empty.wav", "c_eight.wav", "d_garbage.flac", "## Codebook usage", "| 3/4 "):
+        assert text in report
+    assert re.search(r"AudioError: .*e_truncated.flac", report)
+    assert (tmp_path / "run/codebooks.png").exists()
+    assert "3/4 clips of encodec_24khz_tiny" in (tmp_path / "run/codebooks.svg").read_text()
 
 
 @pytest.mark.parametrize(

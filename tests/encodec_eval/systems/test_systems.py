@@ -1,5 +1,9 @@
 """Systems under test: what comes out, and the bytes that are counted."""
 
+import argparse
+import sys
+from unittest import mock
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -9,12 +13,15 @@ import torch
 import codec
 import codec.audio
 from codec.ecdc import compress, compress_codes
+from encodec_eval import systems
 from encodec_eval.datasets import bundled_set
 from encodec_eval.run.pairing import find_lag
 from encodec_eval.systems import DecodedFolder, Encodec, Identity, Lowpass, Mp3, Opus, lowpass
-from encodec_eval.systems.encodec import payload_bytes
+from encodec_eval.systems.encodec import load_encodec
 from encodec_eval.systems.folder import content_sha256
+from encodec_eval.systems.shared import payload_bytes
 from encodec_eval.types import Clip, EvalError
+from tests.checkpoints import random_48khz
 
 MODEL = "encodec_24khz_tiny"
 
@@ -64,7 +71,7 @@ def test_payload_by_hand():
 
 
 def test_encodec_refuses_a_bandwidth_it_has_not():
-    with pytest.raises(EvalError, match=r"no bandwidth 7 kbps; allowed are 1.5, 3, 6, 12, 24"):
+    with pytest.raises(EvalError, match=r"no bandwidth 7 kbps; expected 1.5, 3, 6, 12, 24"):
         Encodec(MODEL, (7.0,))
 
 
@@ -92,7 +99,7 @@ def test_mp3_is_in_time_at_rates_where_its_header_tells_no_delay(speech, rate, k
 
 def test_classical_codecs_refuse_rates_they_have_not(speech):
     for system in (Opus((5,)), Mp3((200,))):
-        with pytest.raises(EvalError, match="allowed are"):
+        with pytest.raises(EvalError, match="expected"):
             system.process(*speech, system.points)
 
 
@@ -142,3 +149,68 @@ def test_a_folder_of_decoded_files(tmp_path):
         system.process(torch.zeros(1, 160), 16000, system.points, Clip("three", "", 16000, 1, 160))
     with pytest.raises(EvalError, match="is not a folder"):
         DecodedFolder("x", str(tmp_path / "missing"))
+
+
+def test_a_new_system_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "half.py").write_text(
+        """
+from encodec_eval.types import Output, Point
+
+class Half:
+    kind = "half"
+
+    def __init__(self, gain):
+        self.points = [Point("half", "half")]
+        self.gain = gain
+
+    @staticmethod
+    def add_options(parser):
+        parser.add_argument("--half-gain", type=float, default=0.5)
+
+    @classmethod
+    def build(cls, name, options, clips):
+        return [cls(options.half_gain)]
+
+    def describe(self):
+        return {"system": "half", "gain": self.gain}
+
+    def process(self, wav, sample_rate, points, clip=None):
+        return [Output(point, self.gain * wav, sample_rate) for point in points]
+
+SYSTEMS = [Half]
+"""
+    )
+    monkeypatch.setattr(systems, "__path__", [*systems.__path__, str(tmp_path)])
+    monkeypatch.setattr(systems, "KINDS", systems._collect())
+    parser = argparse.ArgumentParser()
+    systems.add_options(parser)
+    (half,) = systems.build(parser.parse_args(["--systems", "half", "--half-gain", "0.25"]), [])
+    assert half.describe() == {"system": "half", "gain": 0.25}
+    sys.modules.pop("encodec_eval.systems.half")
+
+
+@pytest.mark.parametrize("names", [["winamp"], ["hf:"], [""], []])
+def test_systems_that_are_none_are_refused(names):
+    parser = argparse.ArgumentParser()
+    systems.add_options(parser)
+    with pytest.raises(EvalError, match=r"no system .*; expected .*opus.*hf:NAME, or --system NAME=FOLDER"):
+        systems.build(parser.parse_args(["--systems", *names]), [])
+
+
+def test_no_weights_are_loaded_before_audio_is_processed(speech):
+    load_encodec.cache_clear()
+    with mock.patch("codec.load_model", side_effect=AssertionError("weights were loaded")):
+        system = Encodec(MODEL)
+        assert [point.nominal_kbps for point in system.points] == [1.5, 3, 6, 12, 24]
+        description = system.describe()
+    assert description["checkpoint_sha256"] == system.loaded.checkpoint_sha256
+    assert description["model"] == system.loaded.name
+    assert [point.nominal_kbps for point in system.lowest(2).points] == [1.5, 3]
+
+
+def test_an_output_carries_the_scales_of_its_codes(tmp_path):
+    system = Encodec(str(random_48khz(tmp_path)), (6.0,))
+    wav = 0.1 * torch.randn(2, 60_000, generator=torch.Generator().manual_seed(0))
+    (output,) = system.process(wav, 48_000, system.points)
+    assert len(output.scales) == len(output.codes) == 2
+    assert compress_codes(system.loaded, output.codes, output.scales, 60_000) == output.coded
