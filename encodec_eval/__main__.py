@@ -27,6 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "evaluate"
     try:
+        return run_command(name, arguments, given)
+    except KeyboardInterrupt:
+        kept = "; finished scores are on disk, and the same command resumes from there" if name == "evaluate" else ""
+        print(f"stopped{kept}", file=sys.stderr)
+        return 130
+
+
+def run_command(name: str, arguments: list[str], given: list[str]) -> int:
+    """Run a subcommand with its own arguments; `given` is the whole command, for the record. Returns the exit code."""
+    try:
         module = importlib.import_module(COMMANDS[name][0])
         from codec import CodecError
         from encodec_eval.types import EvalError
@@ -42,9 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (EvalError, CodecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; every finished score is on disk, and the same command goes on from there", file=sys.stderr)
-        return 130
 
 
 def usage() -> str:

@@ -6,19 +6,20 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-MEASURING = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "pesq", "pystoi", "visqol-python", "transformers")
+ALWAYS_USED = ("torch", "torchaudio", "numpy", "scipy", "soundfile")  # reading, resampling and aligning clips
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that can move a score."""
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Installed versions of those packages, by their names on PyPI; one that is not installed is left out."""
     found = {}
-    for name in MEASURING:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

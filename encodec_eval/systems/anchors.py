@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import scipy.signal
@@ -16,6 +17,7 @@ from encodec_eval.types import Clip, EvalError, Output, Point
 class Identity:
     """The clip itself: what each metric gives at best."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     points: Sequence[Point] = (Point("identity", "identity"),)
 
     def describe(self) -> dict[str, object]:
@@ -29,6 +31,7 @@ class Identity:
 class Lowpass:
     """The anchors of ITU-R BS.1534-3: linear-phase low-pass at 3.5 and 7 kHz, delay removed, no bytes."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     cutoffs: tuple[int, ...] = (3500, 7000)
 
     @property

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import soundfile as sf
 import torch
@@ -18,6 +18,7 @@ from encodec_eval.types import Clip, EvalError, Output, Point
 class Opus:
     """Opus in Ogg at variable rates, all channels together. The rates are asked for; the bytes tell the real ones."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     kbps: tuple[float, ...] = (6, 8, 12, 16, 24)
 
     @property
@@ -44,6 +45,7 @@ class Opus:
 class Mp3:
     """MP3 at constant rates (LAME)."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     kbps: tuple[float, ...] = (32, 64)
 
     @property

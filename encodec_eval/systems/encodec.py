@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -55,6 +55,7 @@ class Encodec:
     model's language model: the same audio in fewer bytes. `title` stands in the names of points for the model's name.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ()
     model: str
     bandwidths: tuple[float, ...] | None = None
     device: str = "cpu"

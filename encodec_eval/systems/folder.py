@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,6 +22,7 @@ class DecodedFolder:
     coded files matched in the same way, or from `kbps`, or is unknown.
     """
 
+    packages: ClassVar[tuple[str, ...]] = ()
     name: str
     folder: str
     kbps: float | None = None

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ def load_tokenizer(name: str, device: str) -> Any:
 class Tokenizer:
     """A tokenizer at all its codebooks, and at halves of them down to one where its first codebooks stand alone."""
 
+    packages: ClassVar[tuple[str, ...]] = ("transformers",)
     name: str
     device: str = "cpu"
 
