@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -15,6 +16,7 @@ from encodec_eval.types import Clip, Output, Point
 class Fake:
     """Applies a function `(wav, sample_rate) -> wav` to the clip."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     name: str
     change: Callable[[torch.Tensor, int], torch.Tensor]
 
@@ -33,6 +35,7 @@ class Fake:
 class Deadly:
     """Kills its process at one clip, `times` times, counted by files in a folder; else it is the identity."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     clip: str
     times: int
     folder: str
