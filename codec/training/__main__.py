@@ -75,7 +75,8 @@ def _train(options: argparse.Namespace, rank: int) -> None:
         widen(EncodecModel.from_pretrained(options.init), model)
     if config.start == "companded" and not options.init and not options.resume:
         companded_start(model, crops(rank=0).__getitem__)  # the same in every process
-    trainer = Trainer(config, model, data, folder, device or options.device, options.seed)
+    fitted = bool(options.init) or config.start == "companded"
+    trainer = Trainer(config, model, data, folder, device or options.device, options.seed, fitted)
     if options.resume:
         trainer.resume()
     validate = Validation(options.validation, options.limit) if options.validation else None

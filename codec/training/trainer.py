@@ -42,6 +42,7 @@ class Trainer:
         config: of the run. model: of `config.model`; at its start (see `codec.training.start`).
         data: training batches; its rank must be this process's.
         folder: of the run's state, curves and exported model.
+        fitted: the model has codebooks to go on from; otherwise the first batch's latents give them.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Trainer:
         folder: Path,
         device: str | torch.device = "cpu",
         seed: int = 0,
+        fitted: bool = False,
     ) -> None:
         self.config, self.data, self.folder, self.seed = config, data, folder, seed
         self.device = torch.device(device)
@@ -60,6 +62,7 @@ class Trainer:
         self.seconds = 0.0  # of audio, over all processes
         self.hours = 0.0  # of wall clock
         quantizer = QuantizerTrainer(model.quantizer, config.codebook_decay, seed=seed).to(self.device)
+        quantizer.started.fill_(fitted)
         self.generator = Generator(model, quantizer.train(not config.frozen_encoder), config.frozen_encoder)
         self.optimizer = _optimizer(config, model)
         self.average = deepcopy({k: v.detach() for k, v in model.state_dict().items()})

@@ -102,6 +102,15 @@ def test_frozen_encoder_and_codebooks_stay(recordings, tmp_path):
     assert changed == {"decoder"}
 
 
+def test_a_run_from_a_model_goes_on_from_its_codebooks(recordings, tmp_path):
+    out, still = tmp_path / "run", ["--set", "lr=0.0", "--set", "codebook_decay=0.9999"]
+    arguments = ["--data", str(recordings), "--config", "encodec_24khz_tiny_joint", "--init", "encodec_24khz_tiny"]
+    assert main([*arguments, "--out", str(out), "--batch", "1", "--steps", "1", *still]) == 0
+    before, after = (EncodecModel.from_pretrained(name).quantizer for name in ("encodec_24khz_tiny", out / "model"))
+    for old, new in zip(before.codebooks, after.codebooks, strict=True):
+        assert float((new.embed - old.embed).norm()) < 0.05 * float(old.embed.norm())
+
+
 def test_validation_gets_the_averaged_model_and_curves_are_drawn(recordings, tmp_path):
     trainer = _trainer(CONFIG, recordings, tmp_path)
     trainer.run(save_every=1, validate=Validation(recordings), validate_every=2)
