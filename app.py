@@ -29,7 +29,8 @@ import gradio as gr
 import torch
 
 import codec
-from codec.weights import DEFAULT_MODEL, hub_reachable
+from codec.hub import hub_reachable
+from codec.weights import DEFAULT_MODEL
 from encodec_eval.datasets import BUNDLED
 from encodec_eval.demo import components, spectrograms
 from encodec_eval.demo.numbers import label, table
