@@ -10,7 +10,8 @@ from codec.ecdc import compress, compress_blocks, decompress
 from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
 from codec.features import EncodecFeatureExtractor
 from codec.lm.model import LanguageModel, language_model_for
-from codec.model import EncodecDecoderOutput, EncodecEncoderOutput, EncodecModel, EncodecOutput, load_model
+from codec.model import EncodecModel, load_model
+from codec.outputs import EncodecDecoderOutput, EncodecEncoderOutput, EncodecOutput
 from codec.streaming import DecoderStream, EncoderStream
 from codec.weights import available_models
 

@@ -2,25 +2,33 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from codec.errors import CheckpointError
+from codec import hub
+from codec.config_checks import CHECKS, MAX_LAYERS, checked, to_dtype
+from codec.errors import CheckpointError, short
+from codec.hub import CONFIG_NAME
+from codec.segments import Segmentation
 
-CONFIG_NAME = "config.json"
-_NORM_TYPES = ("weight_norm", "time_group_norm")
-_PAD_MODES = ("reflect", "replicate", "constant", "circular")
+_MAX_SPAN = 2**20  # samples; beyond these two, a file can only be hostile
+_MAX_OVERLAPPING = 128
 
 
-@dataclass(frozen=True)
-class EncodecConfig:
-    """Configuration of an EnCodec model, with the field names and defaults of transformers' `EncodecConfig`.
+@dataclass(init=False)
+class EncodecConfig(Segmentation, hub.Pushable):
+    """Configuration of an EnCodec model, with the field names, defaults and methods of transformers' `EncodecConfig`.
 
     The defaults are those of facebook/encodec_24khz. Bandwidths are in kbps, rates in Hz, `chunk_length_s` in seconds,
-    `overlap` a fraction of the chunk. Raises `ValueError` naming the field for values no model can be built from.
+    `overlap` a fraction of the chunk. Fields can be assigned; other names are kept as attributes and written back, and
+    two configurations are equal if their fields are. Raises `ValueError` naming the field for values no model can be
+    built from; what only shows in several fields together is checked at the start and by `validate`.
     """
+
+    model_type = "encodec"
 
     target_bandwidths: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
     sampling_rate: int = 24_000
@@ -47,55 +55,59 @@ class EncodecConfig:
     use_conv_shortcut: bool = True
     return_dict: bool = True
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "target_bandwidths", tuple(float(rate) for rate in self.target_bandwidths))
-        object.__setattr__(self, "upsampling_ratios", tuple(self.upsampling_ratios))
+    def __init__(self, **values: Any) -> None:
+        """Fields by name; `torch_dtype` or `dtype`, `architectures` and any other name are kept beside them."""
+        self._extra: dict[str, Any] = {}
+        for field in fields(self):
+            setattr(self, field.name, values.pop(field.name, field.default))
         if self.codebook_dim is None:
-            object.__setattr__(self, "codebook_dim", self.hidden_size)
-        self._validate()
+            self.codebook_dim = self.hidden_size
+        values.pop("model_type", None)
+        for name, value in values.items():
+            self._keep(name, value)
+        self.validate()
 
-    def _validate(self) -> None:
-        def require(ok: bool, name: str, allowed: str) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in CHECKS:
+            super().__setattr__(name, checked(name, value))
+        elif name == "_extra" or hasattr(type(self), name):
+            super().__setattr__(name, value)
+        else:
+            self._keep(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Names that are no fields are kept apart, so that none from a file replaces a method.
+        extra = self.__dict__.get("_extra", {})
+        name = "dtype" if name == "torch_dtype" else name
+        if name in extra:
+            return extra[name]
+        if name in ("dtype", "architectures"):
+            return None
+        raise AttributeError(f"EncodecConfig has no {short(name)}")
+
+    def _keep(self, name: str, value: Any) -> None:
+        if name in ("dtype", "torch_dtype"):
+            name, value = "dtype", to_dtype(value)
+        self._extra[name] = value
+
+    def validate(self) -> None:
+        """Raises `ValueError` for fields that do not go together."""
+
+        def require(ok: bool, name: str, expected: str) -> None:
             if not ok:
-                raise ValueError(f"EncodecConfig.{name} must be {allowed}, got {getattr(self, name)!r}")
+                raise ValueError(f"EncodecConfig.{name} must be {expected}, got {short(getattr(self, name))}")
 
-        positive = ("sampling_rate", "hidden_size", "num_filters", "kernel_size", "last_kernel_size", "compress")
-        for name in (*positive, "residual_kernel_size", "dilation_growth_rate", "num_lstm_layers", "codebook_size"):
-            value = getattr(self, name)
-            require(isinstance(value, int) and value >= 1, name, "a positive integer")
-        blocks = self.num_residual_layers
-        require(isinstance(blocks, int) and blocks >= 0, "num_residual_layers", "an integer of at least 0")
-        rates = self.target_bandwidths
-        require(bool(rates) and all(rate > 0 for rate in rates), "target_bandwidths", "positive kbps")
-        require(list(rates) == sorted(rates), "target_bandwidths", "in ascending order")
-        ratios = self.upsampling_ratios
-        require(
-            bool(ratios) and all(isinstance(r, int) and r >= 1 for r in ratios), "upsampling_ratios", "integers >= 1"
-        )
-        require(self.audio_channels in (1, 2), "audio_channels", "1 or 2")
-        require(self.norm_type in _NORM_TYPES, "norm_type", f"one of {_NORM_TYPES}")
-        require(self.pad_mode in _PAD_MODES, "pad_mode", f"one of {_PAD_MODES}")
-        require(self.chunk_length_s is None or self.chunk_length_s > 0, "chunk_length_s", "None or positive")
-        require(self.overlap is None or 0 <= self.overlap < 1, "overlap", "None or in [0, 1)")
-        require(self.chunk_length_s is None or self.overlap is not None, "overlap", "given when chunk_length_s is")
-        require(0 <= self.trim_right_ratio <= 1, "trim_right_ratio", "in [0, 1]")
         require(self.use_causal_conv or self.trim_right_ratio == 1, "trim_right_ratio", "1 without use_causal_conv")
-        require(2**self.codebook_nbits == self.codebook_size, "codebook_size", "a power of two")
         require(self.codebook_dim == self.hidden_size, "codebook_dim", f"hidden_size ({self.hidden_size}) or None")
         require(self.compress <= self.num_filters, "compress", f"at most num_filters ({self.num_filters})")
-        require(self.num_quantizers >= 1, "target_bandwidths", "at least the bitrate of one codebook")
-
-    @property
-    def chunk_length(self) -> int | None:
-        """Samples in a segment, or None where a clip is coded whole."""
-        return None if self.chunk_length_s is None else int(self.chunk_length_s * self.sampling_rate)
-
-    @property
-    def chunk_stride(self) -> int | None:
-        """Samples from the start of a segment to the start of the next, or None where a clip is coded whole."""
-        if self.chunk_length is None or self.overlap is None:
-            return None
-        return max(1, int((1.0 - self.overlap) * self.chunk_length))
+        require(1 <= self.num_quantizers <= MAX_LAYERS, "target_bandwidths", f"those of 1 to {MAX_LAYERS} codebooks")
+        dilation = self.dilation_growth_rate ** max(0, self.num_residual_layers - 1)
+        span = dilation * (self.residual_kernel_size - 1) + 1
+        require(span <= _MAX_SPAN, "dilation_growth_rate", f"one whose kernels span at most {_MAX_SPAN} samples")
+        if self.chunk_length is not None:
+            require(self.chunk_length >= 1, "chunk_length_s", "at least one sample")
+            many = self.chunk_length > _MAX_OVERLAPPING * self.segment_stride
+            require(not many, "overlap", f"one at which at most {_MAX_OVERLAPPING} segments share a sample")
 
     @property
     def hop_length(self) -> int:
@@ -114,11 +126,15 @@ class EncodecConfig:
 
     @property
     def num_quantizers(self) -> int:
-        """Codebooks at the highest bandwidth."""
+        """Codebooks at the last of the target bandwidths, which is the highest in every released model."""
         return int(1000 * self.target_bandwidths[-1] // (self.frame_rate * self.codebook_nbits))
 
+    def frames(self, samples: int) -> int:
+        """Frames of so many samples, the last one padded."""
+        return -(-samples // self.hop_length)
+
     def codebooks_for(self, bandwidth: float | None) -> int:
-        """Codebooks used at a target bandwidth in kbps; None means the lowest, as in transformers.
+        """Codebooks used at a target bandwidth in kbps; None means the first, as in transformers.
 
         Raises `ValueError` for a bandwidth that is not one of `target_bandwidths`.
         """
@@ -128,34 +144,72 @@ class EncodecConfig:
             raise ValueError(
                 f"This model doesn't support the bandwidth {bandwidth}. Select one of {list(self.target_bandwidths)}."
             )
-        return max(1, int(bandwidth * 1000 // (self.codebook_nbits * self.frame_rate)))
+        codebooks = int(bandwidth * 1000 // (self.codebook_nbits * self.frame_rate))
+        return min(max(1, codebooks), self.num_quantizers)
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "EncodecConfig":
-        """Build from the contents of a config.json; keys that do not concern the architecture are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+    def update(self, values: Mapping[str, Any]) -> None:
+        """Assign every entry."""
+        for name, value in values.items():
+            setattr(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything transformers needs to open the same model."""
-        return {"model_type": "encodec", "architectures": ["EncodecModel"], **asdict(self)}
+        """All fields and all that is kept beside them: what transformers needs to open the same model."""
+        values = {"architectures": ["EncodecModel"], **self._extra, **asdict(self), "model_type": self.model_type}
+        if values.get("dtype") is not None:
+            values["dtype"] = str(values["dtype"]).removeprefix("torch.")
+        return values
+
+    def to_diff_dict(self) -> dict[str, Any]:
+        """`to_dict` without the fields that have their default."""
+        defaults = EncodecConfig().to_dict()
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name == "model_type" or name not in defaults or value != defaults[name]
+        }
+
+    def to_json_string(self, use_diff: bool = True) -> str:
+        """`to_diff_dict`, or `to_dict`, as JSON."""
+        values = self.to_diff_dict() if use_diff else self.to_dict()
+        return json.dumps(values, indent=2, sort_keys=True, default=str) + "\n"
+
+    def to_json_file(self, path: str | PathLike[str], use_diff: bool = True) -> None:
+        """Write `to_json_string`."""
+        Path(path).write_text(self.to_json_string(use_diff), encoding="utf-8")
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write `config.json`, with all fields, into `folder`, which is made if missing."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self.to_json_file(Path(folder) / CONFIG_NAME, use_diff=False)
 
     @classmethod
-    def from_json_file(cls, path: str | PathLike[str]) -> "EncodecConfig":
+    def from_dict(cls, values: Mapping[str, Any], **changes: Any) -> "EncodecConfig":
+        """Build from the contents of a config.json, with `changes` in place of some."""
+        return cls(**{**values, **changes})
+
+    @classmethod
+    def from_json_file(cls, path: str | PathLike[str], **changes: Any) -> "EncodecConfig":
         """Read a config.json. Raises `CheckpointError` if it is missing, not JSON, or describes no EnCodec model."""
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"cannot read the configuration {path}: {error}") from error
         if not isinstance(values, dict) or values.get("model_type", "encodec") != "encodec":
             raise CheckpointError(f"{path} does not describe a model of type 'encodec'")
         try:
-            return cls.from_dict(values)
-        except (TypeError, ValueError) as error:
+            return cls.from_dict(values, **changes)
+        except (ArithmeticError, ValueError) as error:
             raise CheckpointError(f"{path}: {error}") from error
 
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write `config.json` into `folder`, which is made if missing."""
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True)
-        (Path(folder) / CONFIG_NAME).write_text(text + "\n", encoding="utf-8")
+    @classmethod
+    def from_pretrained(cls, name: str | PathLike[str], **options: Any) -> "EncodecConfig":
+        """The configuration of a model by bundled name, folder or hub id.
+
+        `options` are those of `hub.find_file`; all others replace what the file says.
+        Raises `CheckpointError` if there is no such configuration.
+        """
+        changes = {key: options.pop(key) for key in list(options) if key not in hub.HUB_OPTIONS}
+        path = hub.find_file(name, CONFIG_NAME, **options)
+        if path is None:
+            raise CheckpointError(f"{name} has no {CONFIG_NAME}")
+        return cls.from_json_file(path, **changes)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from codec import weights
-from codec.config import CONFIG_NAME, EncodecConfig
+from codec import hub
+from codec.config import EncodecConfig
 from codec.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -222,11 +222,11 @@ class EncodecFeatureExtractor:
     @classmethod
     def from_pretrained(cls, name: str | PathLike[str], **hub_options: Any) -> "EncodecFeatureExtractor":
         """The extractor of a model, by any name `EncodecModel.from_pretrained` takes. Raises `CheckpointError`."""
-        path = weights.find_file(name, PREPROCESSOR_NAME, **hub_options)
+        path = hub.find_file(name, PREPROCESSOR_NAME, **hub_options)
         if path is None:
-            config = weights.find_file(name, CONFIG_NAME, **hub_options)
+            config = hub.find_file(name, hub.CONFIG_NAME, **hub_options)
             if config is None:
-                raise CheckpointError(f"{name} has neither {PREPROCESSOR_NAME} nor {CONFIG_NAME}")
+                raise CheckpointError(f"{name} has neither {PREPROCESSOR_NAME} nor {hub.CONFIG_NAME}")
             return cls.from_config(EncodecConfig.from_json_file(config))
         try:
             values = json.loads(path.read_text(encoding="utf-8"))

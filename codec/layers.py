@@ -161,7 +161,7 @@ class Lstm(Layer):
     def step(self, x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
         if x.shape[1] == 0:
             return x, state
-        few = x.shape[1] <= FEW_FRAMES and x.device.type == "cpu"
+        few = x.shape[1] <= FEW_FRAMES and x.device.type == "cpu" and not torch.compiler.is_compiling()
         run = self._frame_by_frame if few else self.lstm
         y, state = run(x.transpose(0, 1), state)
         return x + y.transpose(0, 1), None if last else state
@@ -237,7 +237,7 @@ def _add_product(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 def _elu(x: Tensor) -> Tensor:
     """ELU of `[B, T, C]`."""
-    if x.requires_grad or x.device.type != "cpu" or x.numel() < ELU_BLOCK // 8:
+    if torch.compiler.is_compiling() or x.requires_grad or x.device.type != "cpu" or x.numel() < ELU_BLOCK // 8:
         return F.elu(x)
     # F.elu computes expm1, for twice as long as these steps take, except on little, where their calls cost more.
     y = torch.empty_like(x)

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from codec.batching import segment_window
 from codec.layers import State
-from codec.model import EncodecModel, segment_window
+from codec.model import EncodecModel
 
 
 class Piece(NamedTuple):

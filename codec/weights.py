@@ -3,33 +3,30 @@
 In memory weights are plain (weight norm folded) under transformers' names. On disk they are transformers' own format.
 """
 
-import functools
+import copy
 import hashlib
 import logging
 import re
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from codec.config import CONFIG_NAME, EncodecConfig
-from codec.errors import CheckpointError
+from codec import hub
+from codec.config import EncodecConfig
+from codec.errors import CheckpointError, short
+from codec.hub import CONFIG_NAME, bundled_models, cached_file, find_file
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "facebook/encodec_24khz"
-BUNDLED_FOLDER = Path(__file__).parent / "pretrained"
 DEFAULT_BUNDLED_MODEL = "encodec_24khz_tiny"
 WEIGHTS_NAMES = ("model.safetensors", "pytorch_model.bin")
-REACHABILITY_TIMEOUT_S = 2.5
 
 FACEBOOK_CONFIGS = {
     DEFAULT_MODEL: EncodecConfig(),
@@ -54,6 +51,7 @@ _FACEBOOK_NAMES = (
     (r"^quantizer\.vq\.layers\.", "quantizer.layers."),
     (r"\._codebook\.", ".codebook."),
 )
+_REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _WEIGHT_NORM_NAMES = (
     (".weight_g", ".weight_v"),
     (".parametrizations.weight.original0", ".parametrizations.weight.original1"),
@@ -77,20 +75,15 @@ class Checkpoint:
         return digest.hexdigest()
 
 
-def bundled_models() -> list[str]:
-    """Names of the checkpoints that come with this package."""
-    return sorted(path.parent.name for path in BUNDLED_FOLDER.glob(f"*/{CONFIG_NAME}"))
-
-
 def available_models() -> list[str]:
     """Names that load without a network: facebook's in the hub cache, then the bundled ones."""
-    hub = [name for name in FACEBOOK_CONFIGS if _cached(name)]
-    return hub + bundled_models()
+    cached = [name for name in FACEBOOK_CONFIGS if _cached(name)]
+    return cached + bundled_models()
 
 
 def default_model() -> str:
     """facebook/encodec_24khz where it is cached or can be downloaded, else the bundled small model, with a warning."""
-    if _cached(DEFAULT_MODEL) or hub_reachable():
+    if _cached(DEFAULT_MODEL) or hub.hub_reachable():
         return DEFAULT_MODEL
     logger.warning(
         "%s is neither cached nor downloadable here: using the bundled %s", DEFAULT_MODEL, DEFAULT_BUNDLED_MODEL
@@ -103,9 +96,9 @@ def find(name: str | PathLike[str], **hub_options: Any) -> Checkpoint:
 
     Args:
         name: a bundled name, a folder with config.json and weights, a facebook `.th` file, or a hub id.
-        hub_options: revision, cache_dir, local_files_only, token, as in `huggingface_hub.hf_hub_download`.
+        hub_options: as in `hub.find_file`.
 
-    Raises `CheckpointError` naming what is missing or allowed.
+    Raises `CheckpointError` naming what is missing or expected.
     """
     name = str(name)
     path = Path(name)
@@ -124,76 +117,63 @@ def find(name: str | PathLike[str], **hub_options: Any) -> Checkpoint:
     raise CheckpointError(f"{name} has neither {' nor '.join(WEIGHTS_NAMES)}")
 
 
-def find_file(name: str | PathLike[str], file: str, **hub_options: Any) -> Path | None:
-    """One file of a checkpoint by bundled name, folder or hub id; None if the checkpoint has no such file.
-
-    Raises `CheckpointError` if there is no such checkpoint or it cannot be had.
-    """
-    name = str(name)
-    folder = BUNDLED_FOLDER / name if name in bundled_models() else Path(name)
-    if folder.is_dir():
-        return folder / file if (folder / file).is_file() else None
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or name.endswith(".th"):
-        raise CheckpointError(
-            f"no model {name!r}: give one of {', '.join(bundled_models())}, a hub id such as {DEFAULT_MODEL}, "
-            f"a folder with {CONFIG_NAME} and {WEIGHTS_NAMES[0]}, or a .th file"
-        )
-    cached = _cached_file(name, file, **hub_options)
-    if cached is not None:
-        return cached
-    if not hub_options.get("local_files_only") and not hub_reachable():
-        hub_options["local_files_only"] = True
-    try:
-        return Path(huggingface_hub.hf_hub_download(name, file, **hub_options))
-    except LocalEntryNotFoundError as error:
-        if _cached_file(name, CONFIG_NAME, **hub_options) is not None:
-            return None
-        raise CheckpointError(
-            f"{name} is not in the local cache and the hub cannot be reached; bundled: {', '.join(bundled_models())}"
-        ) from error
-    except EntryNotFoundError:
-        return None
-    except (HfHubHTTPError, ValueError, OSError) as error:
-        raise CheckpointError(f"cannot get {name} from the hub: {error}") from error
-
-
 def read(checkpoint: Checkpoint) -> tuple[EncodecConfig, dict[str, Tensor]]:
     """Configuration and plain weights (weight norm folded, in float64) under transformers' names.
 
-    Raises `CheckpointError` for a file that is damaged, no EnCodec model, or holds NaN or infinite values.
+    Raises `CheckpointError` for a file that is damaged, no EnCodec model, or holds values no model can have.
     """
-    state = _read_tensors(checkpoint.weights)
-    if checkpoint.config is not None:
-        config = EncodecConfig.from_json_file(checkpoint.config)
-    else:
-        state = _from_facebook_names(state)
-        config = _facebook_config(state, checkpoint)
-    state = {key: value for key, value in _fold_weight_norm(state).items() if not _IGNORED_KEYS.search(key)}
+    try:
+        state = plain(_read_tensors(checkpoint.weights))
+        check_values(state)
+        if checkpoint.config is None:
+            return _facebook_config(state), state
+    except CheckpointError as error:
+        raise CheckpointError(f"{checkpoint.weights}: {error}") from error
+    return EncodecConfig.from_json_file(checkpoint.config), state
+
+
+def plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of any of the sources under transformers' names, with weight norm folded, without training state.
+
+    Raises `CheckpointError` for norms and directions that do not fit each other.
+    """
+    state = _fold_weight_norm(_from_facebook_names(state))
+    return {key: value for key, value in state.items() if not _IGNORED_KEYS.search(key)}
+
+
+def check_values(state: Mapping[str, Tensor]) -> None:
+    """Raises `CheckpointError` for weights that are no real numbers, not finite, or too large to measure distances."""
     for key, value in state.items():
+        if not _is_real(value):
+            raise CheckpointError(
+                f"{short(key)} has type {value.dtype}, expected float16, bfloat16, float32 or float64"
+            )
         if not bool(value.isfinite().all()):
-            raise CheckpointError(f"{checkpoint.weights}: {key} holds NaN or infinite values")
-    return config, state
+            raise CheckpointError(f"{short(key)} holds NaN or infinite values")
+        if key.endswith(".embed") and not bool(value.float().pow(2).sum(dim=-1).isfinite().all()):
+            raise CheckpointError(f"{short(key)} holds values whose squares overflow")
 
 
-@functools.cache
-def hub_reachable() -> bool:
-    """Whether the hub answers, decided once a process within 3 s."""
-    answered: list[bool] = []
+def check_fit(config: EncodecConfig, state: Mapping[str, Tensor], wanted: Callable[[], Mapping[str, Tensor]]) -> None:
+    """Raises `CheckpointError` if the weights are not those that the configuration asks for.
 
-    def ask() -> None:
-        try:
-            huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=REACHABILITY_TIMEOUT_S)
-            answered.append(True)
-        except (OSError, OfflineModeIsEnabled):
-            pass
-        except Exception as error:  # whatever the HTTP client of the day raises, it means no
-            logger.debug("the hub cannot be reached: %s", error)
-
-    # A thread, because a resolver that hangs honours no timeout.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(REACHABILITY_TIMEOUT_S)
-    return bool(answered)
+    `wanted` makes such weights; it is called only if the checkpoint has enough for that to take little time.
+    """
+    layers = config.num_quantizers + 2 * config.num_lstm_layers
+    layers += 2 * len(config.upsampling_ratios) * max(1, config.num_residual_layers)
+    if layers > len(state):
+        raise CheckpointError(f"the configuration describes {layers} layers, there are {len(state)} weights")
+    try:
+        shapes = {key: value.shape for key, value in wanted().items()}
+    except (RuntimeError, ArithmeticError) as error:  # sizes that no tensor can have
+        raise CheckpointError(f"the configuration describes no model: {short(str(error))}") from error
+    for problem, keys in (("lacks", shapes.keys() - state.keys()), ("has unknown", state.keys() - shapes.keys())):
+        if keys:
+            raise CheckpointError(f"the checkpoint {problem} {len(keys)} weights, among them {short(min(keys))}")
+    for key, value in state.items():
+        if value.shape != shapes[key]:
+            given, expected = tuple(value.shape), tuple(shapes[key])
+            raise CheckpointError(f"{key} has shape {given}, the configuration expects {expected}")
 
 
 def write(
@@ -218,13 +198,24 @@ def _fold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for norm_name, direction_name in _WEIGHT_NORM_NAMES:
         for key in [key for key in folded if key.endswith(norm_name)]:
             stem = key.removesuffix(norm_name)
-            direction = folded.pop(stem + direction_name, None)
+            norm, direction = folded.pop(key), folded.pop(stem + direction_name, None)
             if direction is None:
-                raise CheckpointError(f"{key} has no {direction_name[1:]} beside it")
-            norm = folded.pop(key)
+                raise CheckpointError(f"{short(key)} has no {direction_name[1:]} beside it")
+            if not (_is_real(norm) and _is_real(direction)):
+                raise CheckpointError(f"{short(key)} has types {norm.dtype}, {direction.dtype}, expected real numbers")
+            if direction.ndim != 3 or norm.shape != (len(direction), 1, 1):
+                shapes = f"{tuple(norm.shape)} and {tuple(direction.shape)}"
+                raise CheckpointError(
+                    f"{short(key)} has shapes {shapes} of norm and direction, not (D, 1, 1), (D, *, *)"
+                )
             length = direction.double().flatten(1).norm(dim=1).view(-1, 1, 1)
             folded[f"{stem}.weight"] = direction.double() * (norm.double() / length)
     return folded
+
+
+def _is_real(value: Tensor) -> bool:
+    """Whether a tensor lies here as plain numbers of the types that models are made of."""
+    return value.dtype in _REAL_TYPES and value.layout == torch.strided and not value.is_meta
 
 
 def _unfold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -250,13 +241,12 @@ def _from_facebook_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _facebook_config(state: Mapping[str, Tensor], checkpoint: Checkpoint) -> EncodecConfig:
+def _facebook_config(state: Mapping[str, Tensor]) -> EncodecConfig:
     """Of facebook's two models a `.th` file holds weights of one; only the 48 kHz model has norm layers."""
-    if any(".norm." in key for key in state):
-        return FACEBOOK_CONFIGS["facebook/encodec_48khz"]
     if not any(key.startswith("encoder.layers.") for key in state):
-        raise CheckpointError(f"{checkpoint.weights} holds no EnCodec model")
-    return FACEBOOK_CONFIGS[DEFAULT_MODEL]
+        raise CheckpointError("these are the weights of no EnCodec model")
+    name = "facebook/encodec_48khz" if any(".norm." in key for key in state) else DEFAULT_MODEL
+    return copy.deepcopy(FACEBOOK_CONFIGS[name])
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -266,20 +256,14 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint make the readers raise almost anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} is damaged or no checkpoint: {reason}") from error
+        raise CheckpointError(f"damaged or no checkpoint: {short(reason)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} is not a dictionary of tensors")
+        raise CheckpointError("expected a dictionary of tensors")
     return state
 
 
-def _cached_file(name: str, file: str, **hub_options: Any) -> Path | None:
-    options = {key: hub_options.get(key) for key in ("cache_dir", "revision")}
-    found = huggingface_hub.try_to_load_from_cache(name, file, **options)
-    return Path(found) if isinstance(found, str) else None
-
-
 def _cached(name: str) -> bool:
-    return _cached_file(name, CONFIG_NAME) is not None and any(_cached_file(name, file) for file in WEIGHTS_NAMES)
+    return cached_file(name, CONFIG_NAME) is not None and any(cached_file(name, file) for file in WEIGHTS_NAMES)
 
 
 def check_name_digest(path: Path) -> None:

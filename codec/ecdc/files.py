@@ -11,8 +11,8 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from codec import weights
-from codec.config import CONFIG_NAME, EncodecConfig
+from codec import hub, weights
+from codec.config import EncodecConfig
 from codec.ecdc import container
 from codec.ecdc.container import PIECE_FRAMES, SHA_DIGITS, Header, Piece, Writer, piece_frames
 from codec.errors import EcdcError
@@ -226,7 +226,7 @@ def _models(
 
 def _known_name(name: str) -> str:
     """What to load for the name in a file, which is not trusted to name a path or any repository of the hub."""
-    known = {Path(known).name: known for known in (*weights.FACEBOOK_CONFIGS, *weights.bundled_models())}
+    known = {Path(known).name: known for known in (*weights.FACEBOOK_CONFIGS, *hub.bundled_models())}
     if name not in known:
         raise EcdcError(f"the file needs model {name!r}: give it, as only {', '.join(known)} load by name")
     return known[name]
@@ -235,7 +235,7 @@ def _known_name(name: str) -> str:
 def _config(name: str) -> EncodecConfig:
     known = _known_name(name)
     return weights.FACEBOOK_CONFIGS.get(known) or EncodecConfig.from_json_file(
-        weights.BUNDLED_FOLDER / known / CONFIG_NAME
+        hub.BUNDLED_FOLDER / known / hub.CONFIG_NAME
     )
 
 

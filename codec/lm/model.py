@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from codec import weights
+from codec import hub, weights
 from codec.errors import CheckpointError
 
 SCALE = ".scale"
@@ -232,13 +232,13 @@ def language_model_for(codec_name: str) -> LanguageModel:
     """
     released = RELEASED.get(Path(codec_name).name)
     if released is None:
-        path = weights.find_file(codec_name, FILE_NAME)
+        path = hub.find_file(codec_name, FILE_NAME)
         if path is None:
             raise CheckpointError(f"{codec_name} has no {FILE_NAME}: give a language model, or train one for it")
         return LanguageModel.load(path)
     path = Path(torch.hub.get_dir()) / "checkpoints" / released
     if not path.is_file():
-        if not weights.hub_reachable():
+        if not hub.hub_reachable():
             raise CheckpointError(f"{released} is not in {path.parent} and cannot be downloaded here")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

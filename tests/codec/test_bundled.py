@@ -8,7 +8,7 @@ import transformers
 from torch import Tensor
 
 import codec
-from codec import audio, weights
+from codec import audio, hub
 from tests.oracles import assert_same_codes
 
 DATA = Path("encodec_eval/data")
@@ -29,7 +29,7 @@ def round_trip(model: codec.EncodecModel, x: Tensor, bandwidth: float) -> Tensor
 
 
 def test_every_bundled_model_is_tested_here():
-    assert weights.bundled_models() == sorted(name for name, _, _ in CLIPS)
+    assert hub.bundled_models() == sorted(name for name, _, _ in CLIPS)
 
 
 @pytest.mark.parametrize(("name", "path", "least_db"), CLIPS)
@@ -77,7 +77,7 @@ def test_segments_join_without_a_click():
 @pytest.mark.parametrize(("name", "path", "least_db"), CLIPS)
 def test_transformers_gives_the_same_codes_and_sound(name, path, least_db):
     ours = codec.EncodecModel.from_pretrained(name, dtype=torch.float64)
-    theirs = transformers.EncodecModel.from_pretrained(weights.BUNDLED_FOLDER / name, dtype=torch.float64)
+    theirs = transformers.EncodecModel.from_pretrained(hub.BUNDLED_FOLDER / name, dtype=torch.float64)
     x = clip_for(ours, path, 3.0).double()
     kbps = ours.config.target_bandwidths[-1]
     with torch.no_grad():

@@ -272,7 +272,7 @@ def test_an_empty_clip_and_a_stream_used_again(causal):
         (lambda m, s: EncoderStream(m).push(torch.zeros(1, 2, 10)), r"must be \[1, 1, T\]"),
         (lambda m, s: EncoderStream(m).push(torch.zeros(10)), "T], not of shape"),
         (lambda m, s: DecoderStream(m).push(torch.zeros(2, 5, dtype=torch.int64)), r"must be \[B, K, F\]"),
-        (lambda m, s: DecoderStream(m).push(torch.full((1, 2, 5), 1024)), "allowed are 0 to 1023"),
+        (lambda m, s: DecoderStream(m).push(torch.full((1, 2, 5), 1024)), "expected 0 to 1023"),
         (lambda m, s: DecoderStream(m).push(torch.zeros(1, 33, 5, dtype=torch.int64)), "1 to 32"),
         (lambda m, s: DecoderStream(m).push(torch.zeros(1, 2, 5, dtype=torch.int64), torch.ones(1, 1)), "no scale"),
         (lambda m, s: DecoderStream(s).push(torch.zeros(1, 2, 15, dtype=torch.int64)), "needs a scale"),
