@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from codec.weights import DEFAULT_MODEL
 from encodec_eval import systems
 from encodec_eval.datasets import ClipSet, draw, load_set
 from encodec_eval.files import safe_name
@@ -55,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}
-    run = runner.Run(folder, clip_set, plan, choices, arguments.argv)
+    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, substitutions(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
         raise EvalError(f"no system {arguments.reference!r}; expected {', '.join(names)}")
@@ -91,6 +92,17 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
             return stack.enter_context(tqdm(total=total, unit="score", smoothing=0.05))
 
         yield lambda count: bar().update(count)
+
+
+def substitutions(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
+    """What the report says where no model was named and the bundled one stands in for facebook's."""
+    used = {str(system.describe()["model"]) for system in plan.systems if isinstance(system, systems.Encodec)}
+    if arguments.model or not used - {DEFAULT_MODEL}:
+        return ()
+    return (
+        f"{DEFAULT_MODEL} is neither cached nor downloadable here; this is the bundled small model {', '.join(used)} "
+        "instead, which sounds worse",
+    )
 
 
 def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 import codec
-from codec.weights import DEFAULT_MODEL, hub_reachable
+from codec.hub import hub_reachable
+from codec.weights import DEFAULT_MODEL
 from encodec_eval.systems import Encodec
 from encodec_eval.types import EvalError
 

@@ -1,12 +1,14 @@
 """Everything that a run's folder holds beside its scores: summaries, tables, report. Made from the files alone."""
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
+
+import pandas as pd
 
 from encodec_eval.files import write_atomically
 from encodec_eval.report import literature, tables
 from encodec_eval.report.html import Section, page
-from encodec_eval.report.plots import write_plots
+from encodec_eval.report.plots import write_codebooks, write_curves
 from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
 
 FLOATS = "%.6g"
@@ -25,39 +27,77 @@ def write_report(results: Results, reference: str | None = None) -> str:
 
     Returns the main table.
     """
-    summary = summarize(results)
-    main = tables.main_table(results, summary)
-    sections: list[Section] = [("Results", main, _scores_note(results))]
-    if reference:
-        paired = differences(results, reference)
-        paired.to_csv(results.folder / "differences.csv", index=False, float_format=FLOATS)
-        note = f"{PAIRED_NOTE} {results.interval_note}"
-        sections.append((f"Paired differences to {reference}", tables.difference_table(paired), note))
-    deltas = bjontegaard(results, "opus")
-    if len(deltas):
-        deltas.to_csv(results.folder / "bjontegaard.csv", index=False, float_format=FLOATS)
-        note = f"{BD_NOTE} {results.interval_note}"
-        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), note))
-    usage = codebook_usage(results)
-    figures = write_plots(results, summary, usage)
+    folder, summary = results.folder, summarize(results)
+    sections = make_sections(results, summary, reference)
+    summary.to_csv(folder / "summary.csv", index=False, float_format=FLOATS)
+    per_clip(results).to_csv(folder / "per_clip.csv", index=False, float_format=FLOATS)
+    write_atomically(folder / "report.md", _markdown(results, sections))
+    write_atomically(folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex_tables(results, sections)))
+    html = page(title(results), notes(results), sections, folder, _provenance(results))
+    write_atomically(folder / "report.html", html)
+    return tables.markdown(sections[0].table)
+
+
+def make_sections(results: Results, summary: pd.DataFrame, reference: str | None) -> list[Section]:
+    """The parts of a report, the scores first. Writes the CSV file and the figures of each."""
+    folder = results.folder
+    curves = write_curves(results, summary)
+    sections = [Section("Results", tables.main_table(results, summary), _scores_note(results), curves)]
     reasons = tables.reasons_table(results)
     if len(reasons):
-        sections.append(("Scores without a value", reasons, "They are counted in no mean."))
-    if len(results.skipped):
-        sections.append(("Skipped files", results.skipped, "They are not part of the set. `--strict` refuses them."))
-    sections.append(("Quoted objective figures", literature.objective_table(), QUOTED_NOTE))
-    sections.append(("Quoted listening test", literature.mushra_table(), MUSHRA_NOTE))
+        sections.append(Section("Scores without a value", reasons, "They are counted in no mean.", open=True))
+    if reference:
+        paired = differences(results, reference)
+        paired.to_csv(folder / "differences.csv", index=False, float_format=FLOATS)
+        sections.append(
+            Section(
+                f"Paired differences to {reference}",
+                tables.difference_table(paired),
+                f"{PAIRED_NOTE} {results.interval_note}",
+            )
+        )
+    deltas = bjontegaard(results, "opus")
+    if len(deltas):
+        deltas.to_csv(folder / "bjontegaard.csv", index=False, float_format=FLOATS)
+        sections.append(
+            Section(
+                "Bjøntegaard deltas against Opus",
+                tables.bjontegaard_table(deltas),
+                f"{BD_NOTE} {results.interval_note}",
+            )
+        )
+    usage = codebook_usage(results)
     if len(usage):
-        usage.to_csv(results.folder / "codebooks.csv", index=False, float_format=FLOATS)
-        sections.append(("Codebook usage", tables.codebook_table(usage), USAGE_NOTE))
-    summary.to_csv(results.folder / "summary.csv", index=False, float_format=FLOATS)
-    per_clip(results).to_csv(results.folder / "per_clip.csv", index=False, float_format=FLOATS)
-    write_atomically(results.folder / "report.md", _markdown(results, sections, figures))
-    latex = [tables.latex(table, _caption(results, name, note), _label(name)) for name, table, note in sections]
-    write_atomically(results.folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex))
-    html = page(title(results), results.config["note"], sections, figures, results.folder, _provenance(results))
-    write_atomically(results.folder / "report.html", html)
-    return tables.markdown(main)
+        usage.to_csv(folder / "codebooks.csv", index=False, float_format=FLOATS)
+        figures = [write_codebooks(results, usage)]
+        sections.append(Section("Codebook usage", tables.codebook_table(usage), USAGE_NOTE, figures))
+    if len(results.skipped):
+        note = "They are not part of the set. `--strict` refuses them."
+        sections.append(Section("Skipped files", results.skipped, note, open=True))
+    quoted = literature.objective_table()
+    sections.append(Section("Quoted objective figures", quoted, QUOTED_NOTE, quoted=True))
+    sections.append(Section("Quoted listening test", literature.mushra_table(), MUSHRA_NOTE, quoted=True))
+    return sections
+
+
+def latex_tables(results: Results, sections: list[Section]) -> Iterator[str]:
+    """The tables for a paper. Quoted ones are captioned by their source, not with this run's set."""
+    main, *others = sections
+    ours = f", {title(results)}."
+
+    def intervals(note: str) -> str:
+        return f" {results.interval_note}" if results.interval_note in note else ""
+
+    yield tables.latex(tables.quality_table(main.table), f"Quality{ours}{intervals(main.note)}", "tab:results")
+    yield tables.latex(tables.cost_table(main.table), f"Rates and speed{ours}", "tab:cost")
+    for section in others:
+        caption = f"{section.name}. {section.note}" if section.quoted else section.name + ours + intervals(section.note)
+        yield tables.latex(section.table, caption, _label(section.name))
+
+
+def notes(results: Results) -> list[str]:
+    """What stood in for the set or the model that was asked for."""
+    return [note for note in [results.config["note"], *results.config.get("substitutions", [])] if note]
 
 
 PAIRED_NOTE = (
@@ -85,24 +125,15 @@ def _scores_note(results: Results) -> str:
     )
 
 
-def _caption(results: Results, name: str, note: str) -> str:
-    """What stands under a LaTeX table: its name, and what its intervals are if it has any."""
-    intervals = f" {results.interval_note}" if results.interval_note in note else ""
-    return f"{name}, {title(results)}.{intervals}".replace("%", r"\%")
-
-
 def _label(name: str) -> str:
     return "tab:" + "".join(character if character.isalnum() else "-" for character in name.lower())
 
 
-def _markdown(results: Results, sections: list[Section], figures: list[Path]) -> str:
-    parts = [f"# {title(results)}\n"]
-    if results.config["note"]:
-        parts.append(f"{results.config['note']}.\n")
-    for name, table, note in sections:
-        parts.append(f"## {name}\n\n{note}\n\n{tables.markdown(table)}")
-        if name == "Results":
-            parts += [f"![{path.stem}]({path.stem}.png)\n" for path in figures]
+def _markdown(results: Results, sections: list[Section]) -> str:
+    parts = [f"# {title(results)}\n", *(f"{note}.\n" for note in notes(results))]
+    for section in sections:
+        parts.append(f"## {section.name}\n\n{section.note}\n\n{tables.markdown(section.table)}")
+        parts += [f"![{path.stem}]({path.stem}.png)\n" for path in section.figures]
     parts.append(_provenance(results))
     return "\n".join(parts)
 

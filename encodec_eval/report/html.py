@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -11,38 +13,74 @@ from typing import Any
 import pandas as pd
 
 from encodec_eval.metrics import METRICS
-from encodec_eval.report.tables import number
+from encodec_eval.report.tables import is_numeric, number
 
 SHOW_FILES = 'for (const e of document.querySelectorAll("[data-file]")) e.src = files[e.dataset.file];'
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 
-Section = tuple[str, pd.DataFrame, str]
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report: a table of text with what to know about it, and SVG files that show it.
+
+    `quoted` figures were measured by others, on other recordings. In the page all but the first section and those that
+    are `open` are folded.
+    """
+
+    name: str
+    table: pd.DataFrame
+    note: str
+    figures: Sequence[Path] = ()
+    quoted: bool = False
+    open: bool = False
 
 
-def page(title: str, note: str, sections: list[Section], figures: list[Path], folder: Path, provenance: str) -> str:
-    """The whole page. `figures` are SVG files; examples are read from `folder`, if they are there."""
+def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: Path, provenance: str) -> str:
+    """The whole page: what stood in for what, the first section with its curves, clips to hear, and the rest folded.
+
+    Examples are read from `folder`, if they are there.
+    """
     parts = [f"<h1>{escape(title)}</h1>"]
-    if note:
-        parts.append(f'<p class="note">{escape(note)}</p>')
+    if notes:
+        parts.append('<div class="note">' + "".join(f"<p>{escape(note)}.</p>" for note in notes) + "</div>")
     main, *others = sections
-    parts.append(table_section(*main))
-    if figures:
-        drawings = "".join(f"<figure>{inline_svg(path)}</figure>" for path in figures)
-        parts.append(f'<section><h2>Curves</h2><div class="figures">{drawings}</div></section>')
+    parts.append(f"<section>{table_html(main.table)}{drawings(main)}<p>{inline(main.note)}</p></section>")
+    parts += [folded(section) for section in others if section.open]
     listen, files = listening_section(folder)
     parts.append(listen)
-    parts += [table_section(*section) for section in others]
-    parts.append(f"<section><h2>Provenance</h2>{provenance_list(provenance)}</section>")
+    parts.append("<section><h2>More</h2>")
+    parts += [folded(section) for section in others if not section.open]
+    parts.append(f"<details><summary>Provenance</summary>{provenance_list(provenance)}</details></section>")
     parts.append(embedded(files))
     body = "\n".join(part for part in parts if part)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>{body}</body></html>\n'
 
 
-def table_section(name: str, table: pd.DataFrame, note: str) -> str:
-    """A heading, what to know, and a table of text."""
-    body = table.to_html(index=False, border=0, escape=True, justify="unset")
-    return f'<section><h2>{escape(name)}</h2><p>{inline(note)}</p><div class="scroll">{body}</div></section>'
+def folded(section: Section) -> str:
+    """A section behind its name: what to know, the table, the figures."""
+    body = f"<p>{inline(section.note)}</p>{table_html(section.table)}{drawings(section)}"
+    return f"<details{' open' if section.open else ''}><summary>{escape(section.name)}</summary>{body}</details>"
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """A table of text; numbers stand to the right."""
+    kinds = [' class="number"' if is_numeric(table[name]) else "" for name in table]
+
+    def row(tag: str, cells: Iterable[object]) -> str:
+        made = (f"<{tag}{kind}>{escape(str(cell))}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "\n".join(row("td", cells) for cells in table.itertuples(index=False))
+    return f'<div class="scroll"><table><thead>{row("th", table)}</thead><tbody>{body}</tbody></table></div>'
+
+
+def drawings(section: Section) -> str:
+    """The figures of a section side by side."""
+    if not section.figures:
+        return ""
+    figures = "".join(f"<figure>{inline_svg(path)}</figure>" for path in section.figures)
+    return f'<div class="figures">{figures}</div>'
 
 
 def inline_svg(path: Path) -> str:

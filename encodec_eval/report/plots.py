@@ -42,16 +42,19 @@ STYLE: Any = {
 }
 
 
-def write_plots(results: Results, summary: pd.DataFrame, usage: pd.DataFrame) -> list[Path]:
-    """Draw every figure of a run as PNG and SVG into its folder. Returns the paths of the SVGs."""
-    written = []
+def write_curves(results: Results, summary: pd.DataFrame) -> list[Path]:
+    """Draw quality over rate for every metric of a run, as PNG and SVG in its folder. Returns the paths of the SVGs."""
     with plt.rc_context(STYLE):
-        for metric in results.quality_metrics:
-            figure = rate_quality(results, summary, metric)
-            written.append(save(figure, results.folder / f"rate_{metric}"))
-        if len(usage):
-            written.append(save(codebooks(usage, results.set_name), results.folder / "codebooks"))
-    return written
+        return [
+            save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}")
+            for metric in results.quality_metrics
+        ]
+
+
+def write_codebooks(results: Results, usage: pd.DataFrame) -> Path:
+    """Draw how codebooks are used, as PNG and SVG in the run's folder. Returns the path of the SVG."""
+    with plt.rc_context(STYLE):
+        return save(codebooks(usage, results.set_name), results.folder / "codebooks")
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -1,5 +1,8 @@
 """Summaries as tables people read: data frames of text, and those as Markdown and LaTeX."""
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +15,9 @@ RATES = {
     "bitrate_file": "kbps file",
     "bitrate_entropy": "kbps with LM",
 }
+LATEX_COLUMNS = 8
+LATEX_CHARACTERS = 104  # of \footnotesize in the 16 cm of a page of A4 with margins of 2.5 cm
+LATEX_SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", " x real time": r" $\times$RT", "±": r"$\pm$"}
 SPEEDS = {"x_realtime_encode": "encode x real time", "x_realtime_decode": "decode x real time"}
 
 
@@ -120,11 +126,60 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])]) + "\n"
 
 
+def is_numeric(column: Iterable[object]) -> bool:
+    """Whether every cell of a column is a number, perhaps with its interval, or `-`: it then stands to the right."""
+    return all(re.fullmatch(r"-|[<-]? ?[\d(\[].*", str(cell)) for cell in column)
+
+
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:
-    """A table of text as a LaTeX table with booktabs rules."""
+    """A table of text as LaTeX tables with booktabs rules, numbers to the right.
+
+    One that is too wide for a page is split into several that repeat the first column.
+    """
+    first, *_ = table.columns
+    parts = page_columns(table)
+    written = []
+    for n, columns in enumerate(parts):
+        end, more = (f"-{n + 1}", f" ({n + 1} of {len(parts)})") if len(parts) > 1 else ("", "")
+        written.append(_latex(table[[first, *columns]], caption.removesuffix(".") + more + ".", label + end))
+    return "\n".join(written)
+
+
+def page_columns(table: pd.DataFrame) -> list[list[str]]:
+    """The columns behind the first, in groups that fit a page beside it."""
+    widths = {name: max(len(name), *(len(str(cell)) for cell in table[name])) + 2 for name in table}
+    first, *others = table.columns
+    parts: list[list[str]] = [[]]
+    for name in others:
+        width = sum(widths[each] for each in [first, *parts[-1], name])
+        if parts[-1] and (len(parts[-1]) + 2 > LATEX_COLUMNS or width > LATEX_CHARACTERS):
+            parts.append([])
+        parts[-1].append(name)
+    return parts
+
+
+def _latex(table: pd.DataFrame, caption: str, label: str) -> str:
     text = table.map(lambda cell: str(cell).replace(" to ", "--"))
-    body = text.to_latex(index=False, escape=True, caption=caption, label=label, position="t")
-    symbols = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", " x real time": r" $\times$RT"}
-    for symbol, replacement in symbols.items():
+    body = text.to_latex(
+        index=False,
+        escape=True,
+        column_format="".join("r" if is_numeric(table[name]) else "l" for name in table),
+        caption=re.sub(r"([&%$#_{}])", r"\\\1", caption),
+        label=label,
+        position="t",
+    )
+    body = body.replace(r"\begin{tabular}", r"\footnotesize\tabcolsep4pt\begin{tabular}")
+    for symbol, replacement in LATEX_SYMBOLS.items():
         body = body.replace(symbol, replacement)
     return body
+
+
+def quality_table(main: pd.DataFrame) -> pd.DataFrame:
+    """The main table's quality alone: the system, its payload rate, the metrics, and how many clips were scored."""
+    cost = [*SPEEDS.values(), *(title for name, title in RATES.items() if name != "bitrate_payload")]
+    return main.drop(columns=[name for name in cost if name in main])
+
+
+def cost_table(main: pd.DataFrame) -> pd.DataFrame:
+    """The main table's rates and speeds alone."""
+    return main[["system", *(name for name in [*RATES.values(), *SPEEDS.values()] if name in main)]]

@@ -33,6 +33,7 @@ class Run:
     plan: Plan
     choices: dict[str, object]
     command: list[str]
+    substitutions: tuple[str, ...] = ()  # what stands in for what was asked for, beside the set's own note
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -150,6 +151,7 @@ def open_config(run: Run) -> dict[str, Any]:
         return {
             "settings": run.settings,
             "note": run.clip_set.note,
+            "substitutions": list(run.substitutions),
             "licence": run.clip_set.licence,
             "points": [asdict(point) for system in run.plan.systems for point in system.points],
             "clips": [describe_clip(clip) for clip in run.clip_set.clips],

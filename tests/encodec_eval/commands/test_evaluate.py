@@ -1,5 +1,6 @@
 """The main command on the bundled recordings, as a user types it."""
 
+import argparse
 import json
 import re
 
@@ -7,7 +8,10 @@ import pytest
 
 from encodec_eval import corpora
 from encodec_eval.__main__ import main
+from encodec_eval.commands.evaluate import substitutions
 from encodec_eval.report import results
+from encodec_eval.run.worker import Plan
+from encodec_eval.systems import Encodec, Identity
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +35,15 @@ def test_it_says_what_it_ran_on(run):
     config = json.loads((run.folder / "config.json").read_text())
     assert re.fullmatch("[0-9a-f]{64}", config["settings"]["systems"][0]["checkpoint_sha256"])
     assert config["sessions"][0]["machine"]["cores"] >= 1
+
+
+def test_a_model_that_stands_in_for_facebooks_is_told():
+    plan = Plan((Encodec("encodec_24khz_tiny"),), ("si_snr",))
+    (note,) = substitutions(argparse.Namespace(model=None), plan)
+    assert note.startswith("facebook/encodec_24khz is neither cached nor downloadable here; this is the bundled")
+    assert "encodec_24khz_tiny" in note
+    assert substitutions(argparse.Namespace(model=["encodec_24khz_tiny"]), plan) == ()
+    assert substitutions(argparse.Namespace(model=None), Plan((Identity(),), ("si_snr",))) == ()
 
 
 def test_every_score_is_there_and_quality_rises_with_the_bandwidth(run):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,51 @@ def test_the_latex_is_booktabs_with_nothing_unescaped(run):
     assert not re.search(r"[_#%]|↑|↓", body), re.search(r".{20}[_#%↑↓].{5}", body)
 
 
+def test_latex_captions_quoted_figures_by_their_source_and_puts_numbers_right(run):
+    latex = (run.folder / "tables.tex").read_text()
+    captions = re.findall(r"\\caption\{(.*)\}", latex)
+    ours = [text for text in captions if "made-up" in text]
+    assert [text.split(",")[0] for text in ours] == [
+        "Quality", "Rates and speed", "Scores without a value", "Paired differences to opus@12",
+        "Bjøntegaard deltas against Opus",
+    ]  # fmt: skip
+    assert [text.split(".")[0] for text in captions if text not in ours] == [
+        "Quoted objective figures",
+        "Quoted listening test",
+    ]
+    assert all(len(columns) <= 8 for columns in re.findall(r"begin\{tabular\}\{(\w+)\}", latex))
+    assert r"\begin{tabular}{lrrrr}" in latex, "system, payload, two metrics, scored"
+
+
+def test_a_wide_table_is_split_for_a_page():
+    wide = pd.DataFrame({"system": ["a_b"], **{f"column {n}": [f"{n}.00 (1.00 to 2.00)"] for n in range(11)}})
+    parts = tables.page_columns(wide)
+    assert [name for part in parts for name in part] == list(wide.columns[1:])
+    latex = tables.latex(wide, "95 % of it.", "tab:x")
+    assert latex.count(r"\begin{table}") == len(parts) > 1
+    assert all(f"\\label{{tab:x-{n + 1}}}" in latex for n in range(len(parts)))
+    assert r"\caption{95 \% of it (1 of 3).}" in latex
+    assert latex.count("column ") == 11
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs Debian's texlive-latex-recommended")
+def test_the_latex_compiles_and_fits_a_page(run, tmp_path):
+    text = (run.folder / "tables.tex").read_text()
+    wide = pd.DataFrame({"system": ["a_b@6"], **{f"column {n}": ["10.00 (1.00 to 2.00)"] for n in range(11)}})
+    metrics = [f"BD-rate % by ViSQOL ({n})" for n in range(6)]
+    text += tables.latex(wide, "Wide_table, 95 %.", "tab:w")
+    text += tables.latex(pd.DataFrame([["mp3", *["-3.1"] * 6]], columns=["codec", *metrics]), "BD.", "tab:bd")
+    head = (
+        "\\documentclass{article}\\usepackage[a4paper,margin=2.5cm]{geometry}\\usepackage{booktabs}\\begin{document}\n"
+    )
+    (tmp_path / "all.tex").write_text(head + text + "\\end{document}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert not re.findall(r"Overfull.*|.*too large.*", done.stdout)
+
+
 def test_the_page_needs_nothing_beside_it(run):
     page = (run.folder / "report.html").read_text()
     assert page.count("<svg") == 2
@@ -123,6 +170,30 @@ def test_the_page_needs_nothing_beside_it(run):
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids)), "an id stands twice"
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_the_page_begins_with_what_was_measured_and_folds_the_rest(run, tmp_path):
+    folder = make_run(tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"note": "the set stands in", "substitutions": ["the model stands in"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    write_report(results.load(folder), "opus@12")
+    page = (folder / "report.html").read_text()
+    body = page[page.index("<body>") :]
+    banner = body[body.index('<div class="note">') :]
+    assert banner.startswith('<div class="note"><p>the set stands in.</p><p>the model stands in.</p></div>')
+    first, rest = body[: body.index("<details")], body[body.index("<details") :]
+    assert first.count("<table") == 1
+    assert first.count("<svg") == 2
+    assert "<td>tiny@6</td>" in first
+    assert "Quoted" not in first
+    outside = re.sub(r"<details.*?</details>", "", rest, flags=re.DOTALL)
+    assert "<table" not in outside
+    opened = re.findall(r"<details open><summary>(.*?)</summary>", rest)
+    assert opened == ["Scores without a value"]
+    report = (folder / "report.md").read_text()
+    assert "the set stands in.\n" in report
+    assert "the model stands in.\n" in report
 
 
 def test_bjontegaard_against_opus(run):
