@@ -1,6 +1,5 @@
 """What the app offers and its limits, from constants and the environment."""
 
-import hashlib
 import math
 import os
 import sys
@@ -42,7 +41,6 @@ EXAMPLES = [
         ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked"),
     )
 ]
-EXAMPLE_DIGESTS = {hashlib.sha256(example.path.read_bytes()).digest() for example in EXAMPLES}
 
 
 def max_clip_s() -> float:
