@@ -19,6 +19,8 @@ MAX_OF_AN_ADDRESS = QUEUE_LENGTH // 2
 class FileInput(gr.File):
     """A file that was uploaded; for anything else the label says what was expected."""
 
+    is_template = True  # in the browser it is what it inherits from
+
     def __init__(self, label: str) -> None:
         super().__init__(label=label, type="filepath")
         self._schema = super().api_info()
@@ -38,12 +40,16 @@ class FileInput(gr.File):
 class AnyNumber(gr.Number):
     """A number that the endpoint checks itself: Gradio converts or fails without its name."""
 
+    is_template = True
+
     def preprocess(self, payload: Any) -> Any:
         return payload
 
 
 class AnyText(gr.Textbox):
     """A text that the endpoint checks itself: Gradio makes one of everything."""
+
+    is_template = True
 
     def preprocess(self, payload: Any) -> Any:
         return payload

@@ -60,7 +60,7 @@ class BlindTest extends HTMLElement {
     Object.assign(this.ui, { count: find(".count"), end: find(".end") });
     this.ui.answers = [...root.querySelectorAll("[data-answer]")];
     this.ui.modes = [...root.querySelectorAll("[data-mode]")];
-    this.ui.sides = [...root.querySelectorAll("select")];
+    this.ui.sides = [...root.querySelectorAll("[data-side]")];
     this.ui.choices = [...root.querySelectorAll(".choices button")];
     this.ui.modes.forEach((button) => (button.onclick = () => this.begin(button.dataset.mode)));
     this.ui.sides.forEach((select) => (select.onchange = () => this.begin("abx")));
