@@ -87,10 +87,10 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
 
     gr.api(endpoints.models, api_name="models", queue=False)
     with gr.Group(visible=False):
-        sent, packed, named = api.FileInput("clip"), api.FileInput("ecdc"), api.AnyText(names[0])
+        sent, packed, named = api.file_input("clip"), api.file_input("ecdc"), api.unconverted(gr.Textbox(names[0]))
         answer = [gr.JSON(), gr.File(file_count="multiple")]
         gr.Button().click(endpoints.reconstruct, [sent, named], answer, api_name="reconstruct")
-        kbps, lm, file = api.AnyNumber(6), gr.Checkbox(False), gr.File()
+        kbps, lm, file = api.unconverted(gr.Number(6)), gr.Checkbox(False), gr.File()
         gr.Button().click(endpoints.encode, [sent, named, kbps, lm], file, api_name="encode")
         gr.Button().click(endpoints.decode, packed, file, api_name="decode")
 

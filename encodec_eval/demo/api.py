@@ -16,43 +16,31 @@ MAX_OF_A_SESSION = 4
 MAX_OF_AN_ADDRESS = QUEUE_LENGTH // 2
 
 
-class FileInput(gr.File):
-    """A file that was uploaded; for anything else the label says what was expected."""
+def file_input(label: str) -> gr.File:
+    """An input for a file that was uploaded; for anything else its label and what was expected are said.
 
-    is_template = True  # in the browser it is what it inherits from
+    (Gradio takes a class that inherits from a component for one with files of its own for the browser.)
+    """
+    file = gr.File(label=label, type="filepath")
+    read, schema = file.preprocess, file.api_info()
 
-    def __init__(self, label: str) -> None:
-        super().__init__(label=label, type="filepath")
-        self._schema = super().api_info()
-        self.data_model = None  # it would refuse other types with a traceback and no name
-
-    def api_info(self) -> dict[str, Any]:
-        return self._schema
-
-    def preprocess(self, payload: Any) -> Any:
+    def preprocess(payload: Any) -> Any:
         if payload is None:
             return None
         if not (is_file_obj_with_meta(payload) and isinstance(payload.get("path"), str)):  # those Gradio has checked
-            raise to_gradio_error(f"{self.label} is {shortened(payload)}: expected an uploaded file", markup=False)
-        return super().preprocess(gr.FileData(**payload))
+            raise to_gradio_error(f"{label} is {shortened(payload)}: expected an uploaded file", markup=False)
+        return read(gr.FileData(**payload))
+
+    file.data_model = None  # it would refuse other types with a traceback and no name
+    file.api_info = lambda: schema  # type: ignore[method-assign]
+    file.preprocess = preprocess  # type: ignore[method-assign]
+    return file
 
 
-class AnyNumber(gr.Number):
-    """A number that the endpoint checks itself: Gradio converts or fails without its name."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
-
-
-class AnyText(gr.Textbox):
-    """A text that the endpoint checks itself: Gradio makes one of everything."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+def unconverted(component: gr.components.Component) -> gr.components.Component:
+    """An input whose value the endpoint checks itself: Gradio converts it or fails without its name."""
+    component.preprocess = lambda payload: payload  # type: ignore[method-assign]
+    return component
 
 
 def shortened(value: object) -> str:

@@ -171,6 +171,7 @@ class BlindTest extends HTMLElement {
   answer(side) {
     if (!this.player.buffers || this.heard.size < 3 || this.trials >= this.wanted) return;
     this.answered.push({ truth: this.truth, answer: side });
+    this.ui.choices[0].focus(); // the button that was pressed is about to be disabled, and keys would go nowhere
     this.lock(true);
     const was = `${side === this.truth ? "Right" : "Wrong"}: X was ${"AB"[this.truth]}.`;
     if (this.trials < this.wanted) {

@@ -398,3 +398,11 @@ def test_what_a_killed_app_left_is_removed_at_the_next_start(tmp_path, monkeypat
     assert first.is_dir(), "the folder of a process that lives was removed"
     assert second.is_dir()
     assert foreign.is_dir()
+
+
+def test_the_app_writes_nothing_beside_its_source():
+    """Gradio writes type stubs beside a module whose class inherits from a component."""
+    import app
+
+    assert app.demo
+    assert not list(Path(settings.__file__).parent.glob("*.pyi"))
