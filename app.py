@@ -17,9 +17,9 @@ os.environ["GRADIO_TEMP_DIR"] = str(temporary.make_folder())
 import gradio as gr
 import torch
 
-from encodec_eval.demo import components, endpoints, page, store
+from encodec_eval.demo import api, components, endpoints, page, store
 from encodec_eval.demo.models import about, offered_models
-from encodec_eval.demo.session import FORMATS
+from encodec_eval.demo.session import FORMATS, HELPERS
 from encodec_eval.demo.settings import (
     EXAMPLES,
     KEEP_S,
@@ -87,17 +87,20 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
 
     gr.api(endpoints.models, api_name="models", queue=False)
     with gr.Group(visible=False):
-        sent = gr.File(type="filepath")
-        named = gr.Textbox(names[0])
+        sent, packed, named = api.file_input("clip"), api.file_input("ecdc"), api.unconverted(gr.Textbox(names[0]))
         answer = [gr.JSON(), gr.File(file_count="multiple")]
         gr.Button().click(endpoints.reconstruct, [sent, named], answer, api_name="reconstruct")
-        kbps, lm, file = gr.Number(6), gr.Checkbox(False), gr.File()
+        kbps, lm, file = api.unconverted(gr.Number(6)), gr.Checkbox(False), gr.File()
         gr.Button().click(endpoints.encode, [sent, named, kbps, lm], file, api_name="encode")
-        gr.Button().click(endpoints.decode, sent, file, api_name="decode")
+        gr.Button().click(endpoints.decode, packed, file, api_name="decode")
 
 demo.queue(default_concurrency_limit=VISITORS_AT_ONCE, max_size=QUEUE_LENGTH)
+api.limit_queue(demo._queue)
+if LAUNCH["mcp_server"]:
+    api.answer_mcp_in_json()
 
 if __name__ == "__main__":
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // VISITORS_AT_ONCE))
+    HELPERS.warm_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed then as well
     demo.launch(**LAUNCH)

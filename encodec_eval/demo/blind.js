@@ -10,6 +10,8 @@ const BLIND_HTML = `
   <div class="pair">
     <label>A <select data-side="0" aria-label="Version A"></select></label>
     <label>B <select data-side="1" aria-label="Version B"></select></label>
+    <label>Trials <select class="count"><option>8</option><option>12</option><option selected>16</option>
+      <option>24</option><option>32</option></select></label>
   </div>
   <sync-player no-buttons no-keys></sync-player>
   <div class="abx">
@@ -18,7 +20,8 @@ const BLIND_HTML = `
     </div>
     <div class="answers"><button data-answer="0">X is A</button><button data-answer="1">X is B</button></div>
     <p class="score" role="status"></p>
-    <p class="advice">Fix the number of trials before the first one, 16 for example: whoever stops when p looks good proves nothing.</p>
+    <p class="advice"></p>
+    <div class="end" hidden><button class="save">Save the result</button><button class="again">Start again</button></div>
   </div>
   <div class="rank"><div class="rows"></div><button class="reveal">Reveal</button></div>`;
 
@@ -53,19 +56,24 @@ class BlindTest extends HTMLElement {
     this.all = this.buttons = [];
     this.player = find("sync-player");
     this.ui = { pair: find(".pair"), abx: find(".abx"), rank: find(".rank"), rows: find(".rows") };
-    Object.assign(this.ui, { score: find(".score"), reveal: find(".reveal") });
+    Object.assign(this.ui, { score: find(".score"), reveal: find(".reveal"), advice: find(".advice") });
+    Object.assign(this.ui, { count: find(".count"), end: find(".end") });
+    this.ui.answers = [...root.querySelectorAll("[data-answer]")];
     this.ui.modes = [...root.querySelectorAll("[data-mode]")];
-    this.ui.sides = [...root.querySelectorAll("select")];
+    this.ui.sides = [...root.querySelectorAll("[data-side]")];
     this.ui.choices = [...root.querySelectorAll(".choices button")];
     this.ui.modes.forEach((button) => (button.onclick = () => this.begin(button.dataset.mode)));
     this.ui.sides.forEach((select) => (select.onchange = () => this.begin("abx")));
     this.ui.choices.forEach((button, i) => (button.onclick = () => this.listen(i)));
-    root.querySelectorAll("[data-answer]").forEach((button) => (button.onclick = () => this.answer(+button.dataset.answer)));
+    this.ui.answers.forEach((button) => (button.onclick = () => this.answer(+button.dataset.answer)));
+    this.ui.count.onchange = find(".again").onclick = () => this.begin("abx");
+    find(".save").onclick = () => this.save();
     this.ui.reveal.onclick = () => this.reveal();
     root.addEventListener("keydown", (event) => this.key(event), true);
     const claim = () => (SyncPlayer.current = this.player);
     root.addEventListener("focusin", claim);
     this.player.addEventListener("select", ({ detail }) => this.mark(detail.index));
+    for (const event of ["select", "play"]) this.player.addEventListener(event, () => this.note());
   }
 
   connectedCallback() {
@@ -100,16 +108,50 @@ class BlindTest extends HTMLElement {
 
   beginAbx() {
     this.buttons = this.ui.choices;
-    this.trials = this.right = 0;
-    this.ui.score.textContent = "No answer yet.";
+    this.answered = [];
+    this.ui.score.textContent = "";
+    this.lock(false);
     this.nextTrial();
+  }
+
+  get trials() {
+    return this.answered.length;
+  }
+
+  get right() {
+    return this.answered.filter(({ answer, truth }) => answer === truth).length;
+  }
+
+  get wanted() {
+    return Number(this.ui.count.value);
+  }
+
+  // What was fixed before the first answer stays fixed until the last.
+  lock(on) {
+    [...this.ui.sides, this.ui.count].forEach((select) => (select.disabled = on));
+    this.ui.end.hidden = !on || this.trials < this.wanted;
   }
 
   // X is loaded as a third version, so that a change to it sounds and takes the same whichever it is.
   nextTrial() {
     const [a, b] = this.ui.sides.map((select) => this.all[select.selectedIndex]);
     this.truth = Math.random() < 0.5 ? 0 : 1;
+    this.heard = new Set();
+    this.note();
     this.show([a, b, this.truth ? b : a]);
+  }
+
+  // An answer needs all three heard in this trial.
+  note() {
+    if (this.mode !== "abx" || !this.heard) return;
+    if (this.player.playing) this.heard.add(this.player.active);
+    const done = this.trials >= this.wanted;
+    this.ui.answers.forEach((button) => (button.disabled = done || this.heard.size < 3));
+    const missing = ["A", "B", "X"].filter((_, i) => !this.heard.has(i));
+    this.ui.advice.textContent = done
+      ? "p is the chance that a guesser gets as many right, or more."
+      : `Trial ${this.trials + 1} of ${this.wanted}. ` +
+        (missing.length ? `Listen to ${missing.join(", ")} before you answer.` : "Which of A and B is X?");
   }
 
   async show(versions) {
@@ -127,15 +169,38 @@ class BlindTest extends HTMLElement {
   }
 
   answer(side) {
-    if (!this.player.buffers) return;
-    this.trials += 1;
-    this.right += side === this.truth ? 1 : 0;
-    const p = guessingChance(this.trials, this.right);
+    if (!this.player.buffers || this.heard.size < 3 || this.trials >= this.wanted) return;
+    this.answered.push({ truth: this.truth, answer: side });
+    this.ui.choices[0].focus(); // the button that was pressed is about to be disabled, and keys would go nowhere
+    this.lock(true);
     const was = `${side === this.truth ? "Right" : "Wrong"}: X was ${"AB"[this.truth]}.`;
-    this.ui.score.textContent =
-      `${was} ${this.right} of ${this.trials} right, p = ${p.toPrecision(2)}` +
-      (p < 0.05 ? ": better than guessing." : ": guessing could do as well.");
-    this.nextTrial();
+    if (this.trials < this.wanted) {
+      this.ui.score.textContent = `${was} ${this.right} of ${this.trials} right.`;
+      this.nextTrial();
+    } else {
+      this.player.pause();
+      this.ui.score.textContent = `${was} Result: ${this.result()}`;
+      this.note();
+    }
+  }
+
+  result() {
+    const p = guessingChance(this.trials, this.right);
+    const meaning = p < 0.05 ? "better than guessing." : "guessing could do as well.";
+    return `${this.right} of ${this.trials} right, p = ${p.toPrecision(2)}: ${meaning}`;
+  }
+
+  // The result as a CSV: a row for each trial.
+  save() {
+    const [a, b] = this.ui.sides.map((select) => this.all[select.selectedIndex].label);
+    const rows = this.answered.map(({ truth, answer }, i) => [i + 1, a, b, "AB"[truth], "AB"[answer], +(truth === answer)]);
+    const p = guessingChance(this.trials, this.right);
+    const lines = [["trial", "A", "B", "X", "answer", "right"], ...rows, ["p", "", "", "", "", p]];
+    const text = lines.map((line) => line.join(",")).join("\n") + "\n";
+    const link = Object.assign(document.createElement("a"), { download: `abx_${a}_${b}.csv`.replaceAll(" ", "_") });
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    link.click();
+    URL.revokeObjectURL(link.href);
   }
 
   beginRanking() {

@@ -58,13 +58,15 @@ def open_ecdc(source: Source) -> Session:
     return made
 
 
-def to_gradio_error(error: Exception | str, path: Path | None = None) -> gr.Error:
-    """An error as the visitor reads it: without the folders of this machine, and, as the page shows it as HTML, without
-    markup from a file's name."""
+def to_gradio_error(error: Exception | str, path: Path | None = None, markup: bool = True) -> gr.Error:
+    """An error as the visitor reads it, without the folders of this machine.
+
+    The page shows it as HTML, so markup from a file's name is escaped; `markup=False` is for text read as such.
+    """
     text = str(error)
     for private in (*([path] if path else []), *map(Path, models.OWN_MODELS.values())):
         text = text.replace(str(private), private.name)
-    return gr.Error(html.escape(text), print_exception=False)
+    return gr.Error(html.escape(text) if markup else text, print_exception=False)
 
 
 @contextmanager

@@ -5,11 +5,12 @@ from typing import Any
 
 from encodec_eval.demo import models as offered
 from encodec_eval.demo import store
+from encodec_eval.demo.api import shortened
 from encodec_eval.demo.coding import ERRORS, every_bandwidth, on_gpu, plain_messages, to_gradio_error
 from encodec_eval.demo.coding import open_ecdc as open_file
+from encodec_eval.demo.helpers import entropy_coded
 from encodec_eval.demo.session import Session, load_clip
 from encodec_eval.demo.settings import MAX_CLIP_S, Source
-from encodec_eval.systems.encodec import load_language_model
 
 
 def reconstruct(clip: str, model: str) -> tuple[list[dict[str, object]], list[str]]:
@@ -43,9 +44,9 @@ def encode(clip: str, model: str, bandwidth: float, language_model: bool) -> str
     with plain_messages():
         source, model = _file(clip, "clip"), _text(model, "model")
         if isinstance(bandwidth, bool) or not isinstance(bandwidth, int | float):
-            raise to_gradio_error(f"bandwidth is {bandwidth!r}: expected a number of kbps")
+            raise to_gradio_error(f"bandwidth is {shortened(bandwidth)}: expected a number of kbps")
         if not isinstance(language_model, bool):
-            raise to_gradio_error(f"language_model is {language_model!r}: expected true or false")
+            raise to_gradio_error(f"language_model is {shortened(language_model)}: expected true or false")
         session = store.new_session(model, source.name)
         try:
             audio, sample_rate = load_clip(source.path, MAX_CLIP_S)
@@ -54,7 +55,7 @@ def encode(clip: str, model: str, bandwidth: float, language_model: bool) -> str
                 session.add(output, audio.shape[-1] / sample_rate)
             version = session.versions[0]
             if language_model:
-                session.add_entropy_coded(version, encodec.loaded, load_language_model(encodec.model))
+                session.add_entropy_coded(version, entropy_coded(version.coded_bytes, encodec.model))
         except ERRORS as error:
             store.forget(session)
             raise to_gradio_error(error, source.path) from error
@@ -84,13 +85,13 @@ def models() -> list[str]:
 
 def _file(given: Any, name: str) -> Source:
     if not isinstance(given, str) or not given:
-        raise to_gradio_error(f"{name} is {given!r}: expected a file")
+        raise to_gradio_error(f"{name} is {shortened(given)}: expected a file")
     return Source(Path(given), Path(given).name, Path(given).name)
 
 
 def _text(given: Any, name: str) -> str:
     if not isinstance(given, str):
-        raise to_gradio_error(f"{name} is {given!r}: expected one of {', '.join(models())}")
+        raise to_gradio_error(f"{name} is {shortened(given)}: expected one of {', '.join(models())}")
     return given
 
 

@@ -68,8 +68,8 @@ def on_cancel(request: gr.Request) -> None:
 
 def on_clear(old: Session | None, request: gr.Request) -> Shown:
     """The visitor wants another clip."""
-    store.cancel_runs(visitor(request))
-    store.forget(old)
+    store.begin_run(visitor(request))  # what still runs gives way without a word
+    leave(old)
     return Shown(source=None, session=None, player=None, numbers="", files=None, status="")
 
 
@@ -100,7 +100,7 @@ def coded(
     """A clip at every bandwidth. What an example gives is kept for as long as the app runs."""
     who = visitor(request)
     run = store.begin_run(who)
-    key = store.example_key(source.path, model, opus_kbps)
+    key = store.example_key(source, model, opus_kbps)
     session = store.kept.get(key) if key else None
     if session is None:
         parent = store.examples_folder() if key else None
@@ -117,8 +117,14 @@ def coded(
     else:
         remarks = [KEPT]
     if old is not None and old.folder != session.folder:
-        store.forget(old)
+        leave(old)
     yield finished(session, source, run, remarks)
+
+
+def leave(old: Session | None) -> None:
+    """Remove a session that is no longer shown; one that is still being filled goes when its run notices."""
+    if old is not None and old.finished:
+        store.forget(old)
 
 
 def stopped(session: Session, who: str, title: str, run: str) -> Iterator[Shown]:
@@ -160,8 +166,8 @@ def finished(session: Session, source: Source, run: str, remarks: list[str] | No
 
 def opened(source: Source, old: Session | None, request: gr.Request) -> Shown:
     """What an `.ecdc` file holds: there is no original to compare it with."""
-    store.cancel_runs(visitor(request))
+    store.begin_run(visitor(request))
     session = open_ecdc(source)
-    store.forget(old)
+    leave(old)
     shown = finished(session, source, secrets.token_hex(8))
     return shown._replace(source=None, about=models.about(session.model))

@@ -4,24 +4,27 @@ import io
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 import codec
-from codec.ecdc import open_file, read_header, recode
+from codec.ecdc import open_file, read_header
+from encodec_eval.demo.helpers import HelperDiedError, Helpers, entropy_coded, measure, without_codes
 from encodec_eval.files import safe_name
-from encodec_eval.metrics import METRICS
-from encodec_eval.run.worker import score
 from encodec_eval.systems import Encodec, Opus
 from encodec_eval.systems.encodec import load_encodec, load_language_model
 from encodec_eval.types import Clip, EvalError, Output, Point, Score
 
 logger = logging.getLogger(__name__)
+
+HELPERS = Helpers()
 
 QUALITY = ("si_snr", "stoi", "pesq")
 SPEED = ("x_realtime_encode", "x_realtime_decode")
@@ -53,6 +56,12 @@ class Version:
     def files(self) -> list[Path]:
         """What there is to download; the entropy-coded file, which has a check sum, before the plain one."""
         return [path for path in (self.wav, self.entropy_coded, self.coded) if path is not None]
+
+    @property
+    def coded_bytes(self) -> bytes:
+        """What is in the codec's own file."""
+        assert self.coded is not None
+        return self.coded.read_bytes()
 
     @property
     def payload_kbps(self) -> float | None:
@@ -119,11 +128,24 @@ class Session:
             version.coded.write_bytes(output.coded)
         self.versions.append(version)
 
-    def add_entropy_coded(self, version: Version, model: codec.EncodecModel, lm: codec.LanguageModel) -> None:
+    def add_entropy_coded(self, version: Version, data: bytes) -> None:
         """Write a version's file once more, entropy-coded."""
         assert version.coded is not None
         version.entropy_coded = version.coded.with_suffix(".lm.ecdc")
-        version.entropy_coded.write_bytes(recode(version.coded.read_bytes(), model, lm))
+        version.entropy_coded.write_bytes(data)
+
+    def take(self, version: Version, call: Future[Any], clip: str, metrics: Sequence[str]) -> None:
+        """Add what a helper was asked for of a version: its scores or its entropy-coded file."""
+        try:
+            result = call.result()
+        except HelperDiedError as error:
+            if not version.scores:
+                version.scores = {name: Score(clip, version.point.name, name, None, str(error)) for name in metrics}
+            return
+        if isinstance(result, bytes):
+            self.add_entropy_coded(version, result)
+        else:
+            version.scores = {score.metric: score for score in result}
 
     def rows(self) -> list[dict[str, object]]:
         """The numbers of every version, None where there is none."""
@@ -176,10 +198,15 @@ def load_clip(path: Path, max_s: float) -> tuple[Tensor, int]:
 
 
 def code_clip(
-    session: Session, audio: Tensor, sample_rate: int, system: Encodec, opus_kbps: Sequence[float] = ()
+    session: Session,
+    audio: Tensor,
+    sample_rate: int,
+    system: Encodec,
+    opus_kbps: Sequence[float] = (),
+    helpers: Helpers = HELPERS,
 ) -> Iterator[None]:
-    """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores,
-    each one's entropy-coded file where the model has a language model, and the end."""
+    """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, then, as the helpers
+    have them, each one's scores and, where the model has a language model, entropy-coded file, and the end."""
     codec.audio.save(session.original, audio, sample_rate)
     clip = Clip("clip", str(session.original), sample_rate, audio.shape[0], audio.shape[-1])
     opus = Opus(tuple(opus_kbps))
@@ -190,26 +217,38 @@ def code_clip(
     outputs = []
     for output in chain(system.outputs(audio, sample_rate, system.points), each):
         session.add(output, clip.duration_s)
-        outputs.append(output)
+        outputs.append(without_codes(output))
         session.doing = f"Decoding: {len(outputs)} of {len(points)}"
         yield
-    metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
-    for done, (version, output) in enumerate(zip(session.versions, outputs, strict=True), 1):
-        version.scores = {s.metric: s for s in score(clip, audio, sample_rate, output, metrics)}
-        session.doing = f"Measuring: {done} of {len(points)}"
-        yield
+    metrics = [*QUALITY, *SPEED]
+    calls: dict[Future[Any], Version] = {}
+    coded = [version for version in session.versions if version.codes is not None] if _has_lm(system.model) else []
+    # The longest call first, so that it does not run alone at the end.
+    for version in coded[-1:]:
+        calls[helpers.submit(entropy_coded, version.coded_bytes, system.model)] = version
+    for version, output in zip(session.versions, outputs, strict=True):
+        calls[helpers.submit(measure, clip, audio, sample_rate, output, metrics)] = version
+    for version in coded[-2::-1]:
+        calls[helpers.submit(entropy_coded, version.coded_bytes, system.model)] = version
     try:
-        lm = load_language_model(system.model)
-    except codec.CheckpointError as error:
-        logger.info("no entropy coding: %s", error)
-    else:
-        for version in session.versions:
-            if version.codes is not None:
-                session.add_entropy_coded(version, system.loaded, lm)
-                session.doing = f"Entropy coding: {version.point.nominal_kbps:g} kbps done"
-                yield
+        for done, call in enumerate(as_completed(calls), 1):
+            session.take(calls[call], call, clip.id, metrics)
+            session.doing = f"Measuring and entropy coding: {done} of {len(calls)}"
+            yield
+    finally:
+        for call in calls:
+            call.cancel()
     session.finished = True
     yield
+
+
+def _has_lm(model: str) -> bool:
+    try:
+        load_language_model(model)
+    except codec.CheckpointError as error:
+        logger.info("no entropy coding: %s", error)
+        return False
+    return True
 
 
 def open_ecdc(session: Session, data: bytes, max_s: float, models: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """What the app offers and its limits, from constants and the environment."""
 
-import hashlib
 import math
 import os
 import sys
@@ -39,10 +38,9 @@ EXAMPLES = [
         ),
         ("clips-48k/p228_023.flac", "Speech, 48 kHz", "speech_48khz", "A sentence, read by a woman"),
         ("clips-48k/macleod_vibe_ace.flac", "Jazz", "jazz", "Vibraphone, bass and drums"),
-        ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked"),
+        ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked, and how it fades"),
     )
 ]
-EXAMPLE_DIGESTS = {hashlib.sha256(example.path.read_bytes()).digest() for example in EXAMPLES}
 
 
 def max_clip_s() -> float:

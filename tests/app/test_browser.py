@@ -46,7 +46,7 @@ def opened(page, url):
     """The page, ready for a clip."""
     page.goto(url)
     page.locator("clip-input").get_by_role("button", name="Record").wait_for()
-    page.wait_for_function("document.querySelector('clip-input').send")
+    page.wait_for_function("Boolean(document.querySelector('clip-input').send)")
     return page
 
 
@@ -290,7 +290,7 @@ def test_a_run_can_be_cancelled(page, url, tmp_path):
 def test_radios_are_a_group_for_the_keyboard_and_accordions_say_their_state(page, url):
     opened(page, url).get_by_role("button", name="Guitar").click()
     worked_out(page)
-    page.get_by_label("encodec_24khz_tiny").focus()
+    page.get_by_role("radio", name="encodec_24khz_tiny").focus()
     assert page.evaluate("getComputedStyle(document.activeElement.closest('label')).outlineStyle") == "solid"
     page.keyboard.press("ArrowDown")
     page.get_by_text("48 kHz stereo").wait_for()

@@ -79,9 +79,9 @@ def test_stereo_goes_through_the_48_khz_model_and_its_files(url, tmp_path):
 def test_stereo_is_heard_in_the_page(page, url, tmp_path):
     save_noise(tmp_path / "clip.wav", 2)
     page.goto(url)
-    page.get_by_label("stereo_random").check()
+    page.get_by_role("radio", name="stereo_random").check()
     page.get_by_text("48 kHz stereo").wait_for()
-    page.wait_for_function("document.querySelector('clip-input')?.send")
+    page.wait_for_function("Boolean(document.querySelector('clip-input')?.send)")
     page.locator("clip-input input[type=file]").set_input_files(tmp_path / "clip.wav")
     player = "document.querySelector('#player sync-player')"
     page.wait_for_function(f"{player}?.buffers?.length === 6", timeout=90_000)
@@ -108,15 +108,25 @@ def test_mcp_clients_list_the_tools_and_use_them(url):
             models = await session.call_tool("models", {})
             clip = "data:audio/flac;base64," + base64.b64encode(SPEECH.read_bytes()).decode()
             arguments = {"clip": clip, "model": TINY, "bandwidth": 6, "language_model": False}
-            return tools, models, await session.call_tool("encode", arguments)
+            made = await session.call_tool("encode", arguments)
+            wrong = await session.call_tool("encode", arguments | {"bandwidth": "6"})
+            numbers = await session.call_tool("reconstruct", {"clip": clip, "model": TINY})
+            return tools, models, made, wrong, numbers
 
     with ThreadPoolExecutor(1) as thread:  # Playwright's own event loop may run in this one
-        tools, models, made = thread.submit(asyncio.run, use()).result()
+        tools, models, made, wrong, numbers = thread.submit(asyncio.run, use()).result()
     assert set(tools) == {"models", "reconstruct", "encode", "decode"}
     assert "Compress an audio clip" in tools["encode"].description
     assert set(tools["encode"].inputSchema["properties"]) == {"clip", "model", "bandwidth", "language_model"}
     assert not models.isError
-    assert TINY in json.loads(models.content[0].text.replace("'", '"'))
+    assert TINY in json.loads(models.content[0].text)
+    assert wrong.isError
+    assert "bandwidth is '6': expected a number of kbps" in wrong.content[0].text
+    rows, files = (json.loads(content.text) for content in numbers.content)
+    assert [row["nominal_kbps"] for row in rows] == [1.5, 3, 6, 12, 24]
+    assert all(file.startswith(url) for file in files)
+    assert '"path"' not in numbers.content[1].text
+    assert httpx.get(files[2]).content[:4] == b"RIFF"
     assert not made.isError, made.content
     audio, sample_rate = codec.decompress(httpx.get(made.content[0].text).content)
     assert audio.shape[-1] / sample_rate == pytest.approx(codec.audio.info(SPEECH).duration_s, abs=1e-3)
@@ -128,3 +138,49 @@ def test_a_wrong_checkpoint_folder_ends_the_program_with_one_line(tmp_path):
     )
     assert run.returncode == 2
     assert run.stderr.decode().splitlines() == [f"ENCODEC_MODELS: {tmp_path} has no config.json"]
+
+
+def join(url, session, language_model=False, bandwidth=6.0, clip=None):
+    """A call put into the queue as gradio_client does, without waiting for its end."""
+    data = [clip, TINY, bandwidth, language_model]
+    info = httpx.get(f"{url}/config", timeout=60).json()
+    index = next(each["id"] for each in info["dependencies"] if each["api_name"] == "encode")
+    return httpx.post(
+        f"{url}/gradio_api/queue/join", json={"data": data, "fn_index": index, "session_hash": session}, timeout=60
+    )
+
+
+def test_one_client_may_not_fill_the_queue(url, tmp_path):
+    save_noise(tmp_path / "long.wav", 1, 20)
+    with (tmp_path / "long.wav").open("rb") as file:
+        path = httpx.post(f"{url}/gradio_api/upload", files={"files": file}, timeout=60).json()[0]
+    clip = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    codes = [join(url, "greedy", True, 24.0, clip).status_code for _ in range(8)]
+    assert codes[:4] == [200] * 4
+    assert codes[-2:] == [503] * 2
+    assert join(url, "another", True, 6.0, clip).status_code == 200, "another visitor of the address was refused"
+    client = gradio_client.Client(url, verbose=False)
+    started = time.monotonic()
+    assert TINY in client.predict(api_name="/models"), "/models waits in the queue"
+    waited = time.monotonic() - started
+    made = gradio_client.Client(url, verbose=False, download_files=str(tmp_path)).predict(
+        gradio_client.handle_file(tmp_path / "long.wav"), TINY, 1.5, False, api_name="/encode"
+    )
+    assert Path(made).stat().st_size > 0
+    assert waited < time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (["text", TINY, 6, False], "clip is 'text': expected an uploaded file"),
+        ([{"path": "/etc/passwd"}, TINY, 6, False], "expected an uploaded file"),
+        ([None, TINY, 6, False], "clip is None: expected a file"),
+        ([7, TINY, 6, False], "clip is 7: expected an uploaded file"),
+    ],
+)
+def test_wrong_types_are_refused_by_name_over_the_wire(url, data, message):
+    event = httpx.post(f"{url}/gradio_api/call/encode", json={"data": data}, timeout=60).json()["event_id"]
+    answer = httpx.get(f"{url}/gradio_api/call/encode/{event}", timeout=60).text
+    assert message in answer
+    assert "Traceback" not in answer

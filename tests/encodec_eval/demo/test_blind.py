@@ -1,6 +1,8 @@
 """The blind test in headless Chromium: what is heard as X, the score and its p-value, ranking and its reveal."""
 
+import csv
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,23 +42,69 @@ def heard_peak(page):
     return page.evaluate(f"Math.max(...{BLIND}.player.buffers[{GAINS}.indexOf(1)].getChannelData(0))")
 
 
+def hear_all(page):
+    """A, B and X, one after the other."""
+    for name in ("1A", "2B", "3X"):
+        page.get_by_role("button", name=name).click()
+        page.wait_for_function(f"{BLIND}.player.active === {'123'.index(name[0])} && {BLIND}.player.playing")
+
+
+def answer(page, right):
+    """Answer a trial rightly or wrongly, by what is heard."""
+    peaks = page.evaluate(f"{BLIND}.player.buffers.map((b) => Math.max(...b.getChannelData(0)))")
+    hear_all(page)
+    is_b = heard_peak(page) == pytest.approx(peaks[1], rel=1e-3)
+    page.get_by_role("button", name="X is B" if is_b == right else "X is A").click()
+    page.wait_for_function(f"{BLIND}.player.probe().ready")
+
+
 def test_x_is_what_the_answer_is_checked_against(opened):
-    peaks = opened.evaluate(f"{BLIND}.player.buffers.map((b) => Math.max(...b.getChannelData(0)))")
     right = 0
-    for trial in range(1, 9):
-        opened.get_by_role("button", name="3X").click()
-        opened.wait_for_function(f"{BLIND}.player.active === 2")
-        is_b = heard_peak(opened) == pytest.approx(peaks[1], rel=1e-3)
-        answer = trial % 4 > 0  # three right answers and a wrong one
-        right += answer
-        opened.get_by_role("button", name="X is B" if is_b == answer else "X is A").click()
+    for trial in range(1, 7):
+        truth = trial % 4 > 0  # three right answers and a wrong one
+        right += truth
+        answer(opened, truth)
         score = opened.locator(".score").inner_text()
-        p = scipy.stats.binomtest(right, trial, alternative="greater").pvalue
-        assert score.startswith("Right" if answer else "Wrong")
-        shown = re.search(r"(\d+) of (\d+) right, p = ([\d.]+)", score)
-        assert (int(shown[1]), int(shown[2])) == (right, trial)
-        assert float(shown[3].rstrip(".")) == pytest.approx(p, rel=0.05)
-        opened.wait_for_function(f"{BLIND}.player.probe().ready")
+        assert score.startswith("Right" if truth else "Wrong")
+        assert f"{right} of {trial} right" in score
+        assert "p =" not in score, "a p that is shown before the end invites to stop when it looks good"
+
+
+def test_an_answer_needs_a_b_and_x_heard(opened):
+    answers = opened.get_by_role("button", name="X is")
+    for name, missing in (("3X", "A, B"), ("1A", "B"), ("2B", None)):
+        assert all(answers.nth(i).is_disabled() for i in range(2))
+        opened.get_by_role("button", name=name).click()
+        if missing:
+            opened.get_by_text(f"Listen to {missing} before you answer").wait_for()
+    opened.get_by_text("Which of A and B is X?").wait_for()
+    answers.first.click()
+    opened.get_by_text("Trial 2 of 16").wait_for()
+    assert answers.first.is_disabled(), "X is another one now: it was not heard"
+
+
+def test_a_chosen_number_of_trials_ends_in_a_result_that_can_be_saved(opened):
+    assert opened.get_by_label("Trials").input_value() == "16"
+    opened.get_by_label("Trials").select_option("8")
+    for trial in range(8):
+        answer(opened, trial != 2)
+        assert opened.get_by_label("Trials").is_disabled(), "the number can be changed between trials"
+    p = scipy.stats.binomtest(7, 8, alternative="greater").pvalue
+    score = opened.locator(".score").inner_text()
+    shown = re.search(r"(\d+) of (\d+) right, p = ([\d.]+)", score)
+    assert (int(shown[1]), int(shown[2])) == (7, 8)
+    assert float(shown[3].rstrip(".:")) == pytest.approx(p, rel=0.05)
+    hear_all(opened)
+    assert opened.get_by_role("button", name="X is A").is_disabled()
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Save the result").click()
+    assert download.value.suggested_filename == "abx_V0_V1.csv"
+    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    assert [row["right"] for row in rows[:8]] == list("11011111")
+    assert all((row["X"] == row["answer"]) == (row["right"] == "1") for row in rows[:8])
+    assert float(rows[8]["right"]) == pytest.approx(p)
+    opened.get_by_role("button", name="Start again").click()
+    opened.get_by_text("Trial 1 of 8").wait_for()
 
 
 def test_the_chance_of_guessing_is_the_binomial_test(opened):
@@ -73,7 +121,9 @@ def test_changing_to_x_takes_a_switch_whichever_it_is(opened):
         opened.wait_for_function(f"{GAINS}[0] === 1")
         opened.keyboard.press("3")
         opened.wait_for_function(f"{GAINS}[2] === 1 && {GAINS}[0] === 0 && {GAINS}[1] === 0")
+        opened.get_by_role("button", name="2B").click()
         opened.get_by_role("button", name="X is A").click()
+        opened.wait_for_function(f"{BLIND}.player.probe().ready")
     assert opened.evaluate(f"{BLIND}.trials") == 6
 
 

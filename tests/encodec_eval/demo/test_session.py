@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -13,9 +14,10 @@ import codec
 from codec.ecdc import read_codes, recode
 from codec.lm.model import LanguageModelConfig
 from encodec_eval.datasets import BUNDLED
-from encodec_eval.demo.session import Session, code_clip, load_clip, open_ecdc
+from encodec_eval.demo.helpers import HelperDiedError, Helpers
+from encodec_eval.demo.session import Session, Version, code_clip, load_clip, open_ecdc
 from encodec_eval.systems import Encodec
-from encodec_eval.types import EvalError
+from encodec_eval.types import EvalError, Point
 
 SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
 TINY = "encodec_24khz_tiny"
@@ -35,8 +37,24 @@ def heard(tmp_path_factory):
 
 def test_versions_come_one_after_the_other_and_then_their_scores(heard):
     _, _, stages = heard
-    assert stages[:13] == [(n, 0) for n in range(7)] + [(6, n) for n in range(1, 7)]
-    assert set(stages[13:]) <= {(6, 6)}
+    assert stages[:7] == [(n, 0) for n in range(7)]
+    assert stages == sorted(stages)
+    assert stages[-1] == (6, 6)
+    assert len(stages) == 1 + 6 + 6 + 5 + 1, "the original, versions, scores, files with the language model, the end"
+
+
+def test_a_helper_that_dies_leaves_a_reason_and_the_next_call_has_another(tmp_path):
+    helpers = Helpers(1)
+    with pytest.raises(HelperDiedError, match="ended with status"):
+        helpers.submit(os._exit, 3).result()
+    with pytest.raises(ZeroDivisionError):
+        helpers.submit(divmod, 1, 0).result()
+    assert helpers.submit(divmod, 7, 2).result() == (3, 1)
+    version = Version(Point("a@1", "a", 1.0), tmp_path / "a.wav", 1.0, None, 0)
+    died = helpers.submit(os._exit, 3)
+    Session(tmp_path, "a").take(version, died, "clip", ["pesq"])
+    assert version.scores["pesq"].value is None
+    assert "ended with status 3" in version.scores["pesq"].reason
 
 
 def test_the_audio_is_what_the_model_decodes_from_the_first_codebooks(heard):
