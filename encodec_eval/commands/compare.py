@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         frame.to_csv(arguments.csv, index=False, float_format="%.6g")
     print(f"{b.folder} minus {a.folder}, {len(common_clips(a, b))} clips of {a.set_name}\n")
-    print(tables.markdown(tables.difference_table(frame)))
+    print(tables.markdown(tables.difference_table(frame, a.measures)))
     print(a.interval_note)
     return 0
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 import codec.audio
 from encodec_eval.files import safe_name, write_atomically
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.results import Results
 from encodec_eval.types import Clip, Output, System
 
@@ -22,15 +21,17 @@ SPECTROGRAM_FLOOR_DB = -80.0
 
 
 def choose(results: Results, metric: str) -> list[dict[str, Any]]:
-    """The worst, median and best scored clip of each system by a metric: `system rank clip metric value`."""
+    """The worst, median and best scored clip of each system by a metric: `system rank clip metric title digits
+    value`."""
     rows: list[dict[str, Any]] = []
-    table = results.table(metric)
+    table, measure = results.table(metric), results.measures[metric]
+    shown = {"metric": metric, "title": measure.title, "digits": measure.digits}
     for system in results.points.name:
-        scored = table[system].dropna().sort_values(ascending=bool(METRICS[metric].higher_is_better), kind="stable")
+        scored = table[system].dropna().sort_values(ascending=bool(measure.higher_is_better), kind="stable")
         places = {"worst": 0, "median": len(scored) // 2, "best": len(scored) - 1}
         for rank, place in places.items() if len(scored) else ():
             value = float(scored.iloc[place])
-            rows.append({"system": system, "rank": rank, "clip": scored.index[place], "metric": metric, "value": value})
+            rows.append({"system": system, "rank": rank, "clip": scored.index[place], **shown, "value": value})
     return rows
 
 

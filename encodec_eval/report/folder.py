@@ -32,12 +32,12 @@ def write_report(results: Results, reference: str | None = None) -> str:
         paired = differences(results, reference)
         paired.to_csv(results.folder / "differences.csv", index=False, float_format=FLOATS)
         note = f"{PAIRED_NOTE} {results.interval_note}"
-        sections.append((f"Paired differences to {reference}", tables.difference_table(paired), note))
+        sections.append((f"Paired differences to {reference}", tables.difference_table(paired, results.measures), note))
     deltas = bjontegaard(results, "opus")
     if len(deltas):
         deltas.to_csv(results.folder / "bjontegaard.csv", index=False, float_format=FLOATS)
         note = f"{BD_NOTE} {results.interval_note}"
-        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas), note))
+        sections.append(("Bjøntegaard deltas against Opus", tables.bjontegaard_table(deltas, results.measures), note))
     usage = codebook_usage(results)
     figures = write_plots(results, summary, usage)
     reasons = tables.reasons_table(results)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.tables import number
 
 SHOW_FILES = 'for (const e of document.querySelectorAll("[data-file]")) e.src = files[e.dataset.file];'
@@ -67,8 +66,8 @@ def listening_section(folder: Path) -> tuple[str, dict[str, Path]]:
     for system, examples in groupby(rows, key=lambda row: str(row["system"])):
         body = "".join(example(row) for row in examples)
         cards.append(f"<details><summary>{escape(system)}</summary>{body}</details>")
-    metric = METRICS[rows[0]["metric"]]
-    note = f"The worst, median and best clip of each system by {metric.title}; at most the first 6 seconds, lossless. "
+    title = rows[0].get("title", rows[0]["metric"])
+    note = f"The worst, median and best clip of each system by {title}; at most the first 6 seconds, lossless. "
     note += "Spectrograms: 0 to 8 kHz, 80 dB deep."
     sounds = {row[key]: listing.parent / row[key] for row in rows for key in ("reference", "audio")}
     pictures = {picture_of(name): path.with_suffix(".png") for name, path in sounds.items()}
@@ -77,8 +76,8 @@ def listening_section(folder: Path) -> tuple[str, dict[str, Path]]:
 
 def example(row: dict[str, Any]) -> str:
     """Reference and output of one clip side by side."""
-    metric = METRICS[row["metric"]]
-    heading = f"{row['rank'].capitalize()}: {metric.title} {number(row['value'], metric.digits)}"
+    title, digits = row.get("title", row["metric"]), row.get("digits", 2)
+    heading = f"{row['rank'].capitalize()}: {title} {number(row['value'], digits)}"
     sides = side("reference", row["reference"]) + side("output", row["audio"])
     clip = escape(str(row["clip"]))
     return f'<h3>{escape(heading)} <small>{clip}</small></h3><div class="pair">{sides}</div>'

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from encodec_eval import stats
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.literature import ENCODEC_SPEECH
 from encodec_eval.report.results import Results, records
 
@@ -63,7 +62,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure:
     """Mean of a metric over the measured payload rate, with 95 % bands; systems without a rate are horizontal lines."""
-    spec = METRICS[metric]
+    spec = results.measures[metric]
     figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
     means = summary.pivot(index="system", columns="metric", values="mean")
     cells = summary[summary.metric == metric].set_index("system")

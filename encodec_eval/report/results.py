@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from encodec_eval import stats
-from encodec_eval.metrics import METRICS
 from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
-from encodec_eval.types import EvalError
+from encodec_eval.types import EvalError, Measure
 
 
 def records(frame: pd.DataFrame) -> Iterable[Any]:
@@ -58,10 +58,22 @@ class Results:
     def metrics(self) -> list[str]:
         return list(self.config["settings"]["metrics"])
 
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """What the metrics of this run are, in its order."""
+        known = {each["name"]: Measure(**each) for each in self.config.get("metrics", [])}
+        if not known:  # a run of a version that did not write this
+            from encodec_eval.metrics import METRICS
+
+            known.update(METRICS)
+        if unknown := set(self.metrics) - known.keys():
+            raise EvalError(f"{self.folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
+        return {name: known[name] for name in self.metrics}
+
     @property
     def quality_metrics(self) -> list[str]:
         """The metrics of this run that say how good the audio is."""
-        return [name for name in self.metrics if METRICS[name].kind == "pair"]
+        return [name for name, measure in self.measures.items() if measure.kind == "pair"]
 
     def table(self, metric: str) -> pd.DataFrame:
         """Values `[clips, systems]` of a metric, in the order of the run."""
@@ -93,9 +105,6 @@ def load(folder: Path, partial: bool = False) -> Results:
     if not (folder / "config.json").is_file():
         raise EvalError(f"{folder} holds no run (no config.json)")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    unknown = set(config["settings"]["metrics"]) - METRICS.keys()
-    if unknown:
-        raise EvalError(f"{folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
     scores = {key(score): score for name in (WAITING, SCORES) for score in read(folder / name)}
     waiting = len(scores.keys() - {key(score) for score in read(folder / SCORES)})
     rows = pd.DataFrame([vars(score) for score in scores.values()])
@@ -127,7 +136,7 @@ def summarize(results: Results) -> pd.DataFrame:
                     "system": point.name,
                     "series": point.series,
                     "metric": metric,
-                    "unit": METRICS[metric].unit,
+                    "unit": results.measures[metric].unit,
                     "mean": interval.mean,
                     "ci95_low": interval.low,
                     "ci95_high": interval.high,
@@ -159,7 +168,7 @@ def differences(results: Results, reference: str) -> pd.DataFrame:
     """
     names = list(results.points.name)
     if reference not in names:
-        raise EvalError(f"no system {reference!r} in {results.folder}; allowed are {', '.join(names)}")
+        raise EvalError(f"no system {reference!r} in {results.folder}; expected {', '.join(names)}")
     rows = []
     for metric in results.quality_metrics:
         table = results.table(metric)
@@ -228,7 +237,7 @@ def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
         if series == anchor or len(names) < 2 or rate[names].isna().all().any():
             continue
         for metric in results.quality_metrics:
-            sign = 1 if METRICS[metric].higher_is_better else -1
+            sign = 1 if results.measures[metric].higher_is_better else -1
             quality = sign * results.table(metric)
             ours, theirs = (rate[names], quality[names]), (rate[curves[anchor]], quality[curves[anchor]])
             delta = stats.bjontegaard_intervals(*ours, *theirs, results.groups)

@@ -1,10 +1,12 @@
 """Summaries as tables people read: data frames of text, and those as Markdown and LaTeX."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.results import Results, records
+from encodec_eval.types import Measure
 
 RATES = {
     "bitrate_nominal": "kbps asked",
@@ -35,11 +37,11 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
         for metric, title in RATES.items():
             row[title] = number(cells[system, metric].mean, 2)
         for metric in results.quality_metrics:
-            cell, spec = cells[system, metric], METRICS[metric]
-            text = interval(cell.mean, cell.ci95_low, cell.ci95_high, spec.digits)
+            cell, measure = cells[system, metric], results.measures[metric]
+            text = interval(cell.mean, cell.ci95_low, cell.ci95_high, measure.digits)
             if cell.n_scored < cell.n_total:
                 text += f" [{cell.n_scored}/{cell.n_total}]"
-            row[heading(metric)] = text
+            row[heading(measure)] = text
         for metric, title in SPEEDS.items():
             row[title] = number(cells[system, metric].mean, 1)
         scored = min((cells[system, metric].n_scored for metric in results.quality_metrics), default=0)
@@ -49,22 +51,21 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns=[name for name in table if (table[name] == "-").all()])
 
 
-def heading(metric: str) -> str:
+def heading(measure: Measure) -> str:
     """A metric's title, unit and direction."""
-    spec = METRICS[metric]
-    arrow = {True: " ↑", False: " ↓", None: ""}[spec.higher_is_better]
-    return f"{spec.title}{f' {spec.unit}' if spec.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
+    arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
+    return f"{measure.title}{f' {measure.unit}' if measure.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
 
 
-def difference_table(differences: pd.DataFrame) -> pd.DataFrame:
+def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     """Paired differences as text, one row for each system and metric."""
     rows = []
     for row in records(differences):
-        digits = METRICS[row.metric].digits + 1
+        digits = measures[row.metric].digits + 1
         rows.append(
             {
                 "system": row.system,
-                "metric": heading(row.metric),
+                "metric": heading(measures[row.metric]),
                 "difference": interval(row.difference, row.ci95_low, row.ci95_high, digits),
                 "p": p_value(row.p),
                 "p (Holm)": p_value(row.p_holm),
@@ -80,16 +81,16 @@ def p_value(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def bjontegaard_table(deltas: pd.DataFrame) -> pd.DataFrame:
+def bjontegaard_table(deltas: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     """Bjontegaard deltas and their intervals as text, one row a codec."""
     rows: dict[str, dict[str, str]] = {}
     for row in records(deltas):
         cells = rows.setdefault(row.series, {"codec": row.series})
-        spec = METRICS[row.metric]
+        measure = measures[row.metric]
         rate = interval(row.bd_rate_percent, row.bd_rate_ci95_low, row.bd_rate_ci95_high, 1)
-        quality = interval(row.bd_quality, row.bd_quality_ci95_low, row.bd_quality_ci95_high, spec.digits)
-        cells[f"BD-rate % by {spec.title}"] = rate
-        cells[f"BD-{spec.title}{f' {spec.unit}' if spec.unit == 'dB' else ''}"] = quality
+        quality = interval(row.bd_quality, row.bd_quality_ci95_low, row.bd_quality_ci95_high, measure.digits)
+        cells[f"BD-rate % by {measure.title}"] = rate
+        cells[f"BD-{measure.title}{f' {measure.unit}' if measure.unit == 'dB' else ''}"] = quality
     return pd.DataFrame(list(rows.values()))
 
 

@@ -5,17 +5,18 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from encodec_eval.datasets import ClipSet
 from encodec_eval.files import write_atomically
+from encodec_eval.metrics import METRICS
 from encodec_eval.run import provenance
 from encodec_eval.run.engine import Died, Done, Engine
 from encodec_eval.run.journal import Journal, Key
 from encodec_eval.run.worker import Job, Plan, failures
-from encodec_eval.types import Clip, EvalError
+from encodec_eval.types import Clip, EvalError, Measure, Metric
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ def open_config(run: Run) -> dict[str, Any]:
             "points": [asdict(point) for system in run.plan.systems for point in system.points],
             "clips": [describe_clip(clip) for clip in run.clip_set.clips],
             "skipped": [asdict(each) for each in run.clip_set.skipped],
+            "metrics": [describe_metric(METRICS[name]) for name in run.plan.metrics],
             "sessions": [],
         }
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -150,6 +152,11 @@ def open_config(run: Run) -> dict[str, Any]:
 
 def describe_clip(clip: Clip) -> dict[str, object]:
     return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3)}
+
+
+def describe_metric(metric: Metric) -> dict[str, object]:
+    """What a reader of the results has to know of a metric."""
+    return {field.name: getattr(metric, field.name) for field in fields(Measure)}
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:

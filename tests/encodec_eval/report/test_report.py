@@ -173,6 +173,17 @@ def test_comparing_runs(run, tmp_path, capsys):
     assert main(["compare", str(run.folder), str(tmp_path)]) == 2
 
 
+def test_a_run_brings_what_its_metrics_are(run):
+    named = {"name": "loudness", "title": "Loudness", "unit": "LUFS", "higher_is_better": None, "source": "x"}
+    config = run.config | {"metrics": [named], "settings": run.config["settings"] | {"metrics": ["loudness"]}}
+    other = results.Results(run.folder, config, run.scores, 0)
+    assert other.quality_metrics == ["loudness"]
+    assert tables.heading(other.measures["loudness"]) == "Loudness"
+    unknown = results.Results(run.folder, config | {"metrics": []}, run.scores, 0)
+    with pytest.raises(EvalError, match="metrics this version does not know: loudness"):
+        unknown.quality_metrics  # noqa: B018
+
+
 def test_listings(capsys, tmp_path):
     assert main(["metrics"]) == 0
     assert "P.862.2" in capsys.readouterr().out
