@@ -61,8 +61,8 @@ def write_report(results: Results, reference: str | None = None) -> str:
 
 
 PAIRED_NOTE = (
-    "Mean of system minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
-    "Holm over the systems of each metric."
+    "Mean of point minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
+    "Holm over the points of each metric."
 )
 BD_NOTE = (
     "BD-rate: how much more payload rate the codec needs for equal quality (negative is better); BD-quality: how much "

@@ -29,22 +29,22 @@ def interval(mean: float, low: float, high: float, digits: int) -> str:
 
 
 def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
-    """One row a system: rates, each metric with its interval, speed, and how many clips have every metric."""
-    cells = {(row.system, row.metric): row for row in records(summary)}
+    """One row an operating point: rates, each metric with its interval, speed, and how many clips have every metric."""
+    cells = {(row.point, row.metric): row for row in records(summary)}
     rows = []
-    for system in results.points.name:
-        row: dict[str, str] = {"system": system}
+    for point in results.points.name:
+        row: dict[str, str] = {"point": point}
         for metric, title in RATES.items():
-            row[title] = number(cells[system, metric].mean, 2)
+            row[title] = number(cells[point, metric].mean, 2)
         for metric in results.quality_metrics:
-            cell, measure = cells[system, metric], results.measures[metric]
+            cell, measure = cells[point, metric], results.measures[metric]
             text = interval(cell.mean, cell.ci95_low, cell.ci95_high, measure.digits)
             if cell.n_scored < cell.n_total:
                 text += f" [{cell.n_scored}/{cell.n_total}]"
             row[heading(measure)] = text
         for metric, title in SPEEDS.items():
-            row[title] = number(cells[system, metric].mean, 1)
-        scored = min((cells[system, metric].n_scored for metric in results.quality_metrics), default=0)
+            row[title] = number(cells[point, metric].mean, 1)
+        scored = min((cells[point, metric].n_scored for metric in results.quality_metrics), default=0)
         row["scored"] = f"{scored}/{len(results.clips)}"
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -58,13 +58,13 @@ def heading(measure: Measure) -> str:
 
 
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
-    """Paired differences as text, one row for each system and metric."""
+    """Paired differences as text, one row for each point and metric."""
     rows = []
     for row in records(differences):
         digits = measures[row.metric].digits + 1
         rows.append(
             {
-                "system": row.system,
+                "point": row.point,
                 "metric": heading(measures[row.metric]),
                 "difference": interval(row.difference, row.ci95_low, row.ci95_high, digits),
                 "p": p_value(row.p),
@@ -103,9 +103,9 @@ def codebook_table(usage: pd.DataFrame) -> pd.DataFrame:
 
 
 def reasons_table(results: Results) -> pd.DataFrame:
-    """Why audio metrics have no value: `system metric reason clips`."""
+    """Why audio metrics have no value: `point metric reason clips`."""
     failed = results.scores[results.scores.value.isna() & results.scores.metric.isin(results.quality_metrics)]
-    counts = failed.groupby(["system", "metric", "reason"], sort=False).size()
+    counts = failed.groupby(["point", "metric", "reason"], sort=False).size()
     return counts.rename("clips").reset_index().astype(str)
 
 

@@ -115,6 +115,8 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
 def retry(job: Job, death: Died, queue: deque[Job], journal: Journal) -> None:
     """Queue what is left of a job in smaller parts, behind all others. One cell that was retried waits instead."""
     left = [cell for cell in job.cells if (job.clip.id, *cell) not in journal.scores]
+    if not left:
+        return
     if len(job.cells) == 1 and job.deaths:
         point, metric = job.cells[0]
         logger.warning("%s: a worker %s at %s of %s, again", job.clip.id, death.reason, metric, point)
