@@ -13,7 +13,7 @@ REACHABLE_TIMEOUT_S = 3.0
 TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --force-reinstall 'torch<2.15' torchaudio"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """A corpus. `subsets[0]` is the default, `layout` is the folder of a subset and `pattern` its files in there.
 
@@ -66,7 +66,7 @@ class Corpus:
         return None if self.present(root, subset) else "the download holds no audio"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CommonVoice(Corpus):
     """Common Voice: a table of clips by split, with the speaker in its `client_id`."""
 
@@ -126,21 +126,91 @@ _TRAIN_SUBSETS = ("train-clean-100", "train-clean-360", "train-other-500")
 LIBRI_SUBSETS = ("test-clean", "test-other", "dev-clean", "dev-other", *_TRAIN_SUBSETS)
 
 _ALL = [
-    Corpus("librispeech", "LibriSpeech, read English", "CC BY 4.0", "5.4 (test-clean)", "16 kHz mono", LIBRI_SUBSETS,
-           "LibriSpeech/{subset}", "*/*/*.flac", "https://www.openslr.org/12", 0, None, _librispeech),
-    Corpus("libritts", "LibriTTS, read English", "CC BY 4.0", "8.6 (test-clean)", "24 kHz mono", LIBRI_SUBSETS,
-           "LibriTTS/{subset}", "*/*/*.wav", "https://www.openslr.org/60", 0, None, _libritts),
-    Corpus("vctk", "VCTK 0.92, 110 English speakers", "CC BY 4.0", "41", "48 kHz mono", ("mic2", "mic1"),
-           "VCTK-Corpus-0.92/wav48_silence_trimmed", "*/*_{subset}.flac", "https://datashare.ed.ac.uk/handle/10283/3443",
-           0, None, _vctk),
-    Corpus("ljspeech", "LJ Speech 1.1, one English speaker", "public domain", "24", "22.05 kHz mono", ("",),
-           "LJSpeech-1.1/wavs", "*.wav", "https://data.keithito.com", None, None, _ljspeech),
-    CommonVoice("commonvoice", "Common Voice, one language's folder", "CC0 1.0", "by language", "32 or 48 kHz mono",
-                ("test", "dev", "train", "validated"), "", "clips/*.mp3", "https://commonvoice.mozilla.org"),
-    Corpus("musdb", "MUSDB18-HQ mixtures, middle 30 s of each", "research only, by track", "0.4 (test)",
-           "44.1 kHz stereo", ("test", "train"), "musdb18hq/{subset}", "*/mixture.wav",
-           "https://zenodo.org/records/3338373", None, 30.0, _musdb),
-    Corpus("gtzan", "GTZAN genres, 1000 pieces of 30 s", "research only", "8.3", "22.05 kHz mono", ("",),
-           "genres", "*/*.wav", "http://marsyas.info/downloads/datasets.html"),
-]  # fmt: skip
+    Corpus(
+        name="librispeech",
+        title="LibriSpeech, read English",
+        licence="CC BY 4.0",
+        hours="5.4 (test-clean)",
+        rate="16 kHz mono",
+        subsets=LIBRI_SUBSETS,
+        layout="LibriSpeech/{subset}",
+        pattern="*/*/*.flac",
+        url="https://www.openslr.org/12",
+        speaker_level=0,
+        download=_librispeech,
+    ),
+    Corpus(
+        name="libritts",
+        title="LibriTTS, read English",
+        licence="CC BY 4.0",
+        hours="8.6 (test-clean)",
+        rate="24 kHz mono",
+        subsets=LIBRI_SUBSETS,
+        layout="LibriTTS/{subset}",
+        pattern="*/*/*.wav",
+        url="https://www.openslr.org/60",
+        speaker_level=0,
+        download=_libritts,
+    ),
+    Corpus(
+        name="vctk",
+        title="VCTK 0.92, 110 English speakers",
+        licence="CC BY 4.0",
+        hours="41",
+        rate="48 kHz mono",
+        subsets=("mic2", "mic1"),
+        layout="VCTK-Corpus-0.92/wav48_silence_trimmed",
+        pattern="*/*_{subset}.flac",
+        url="https://datashare.ed.ac.uk/handle/10283/3443",
+        speaker_level=0,
+        download=_vctk,
+    ),
+    Corpus(
+        name="ljspeech",
+        title="LJ Speech 1.1, one English speaker",
+        licence="public domain",
+        hours="24",
+        rate="22.05 kHz mono",
+        subsets=("",),
+        layout="LJSpeech-1.1/wavs",
+        pattern="*.wav",
+        url="https://data.keithito.com",
+        download=_ljspeech,
+    ),
+    CommonVoice(
+        name="commonvoice",
+        title="Common Voice, one language's folder",
+        licence="CC0 1.0",
+        hours="by language",
+        rate="32 or 48 kHz mono",
+        subsets=("test", "dev", "train", "validated"),
+        layout="",
+        pattern="clips/*.mp3",
+        url="https://commonvoice.mozilla.org",
+    ),
+    Corpus(
+        name="musdb",
+        title="MUSDB18-HQ mixtures, middle 30 s of each",
+        licence="research only, by track",
+        hours="0.4 (test)",
+        rate="44.1 kHz stereo",
+        subsets=("test", "train"),
+        layout="musdb18hq/{subset}",
+        pattern="*/mixture.wav",
+        url="https://zenodo.org/records/3338373",
+        excerpt_s=30.0,
+        download=_musdb,
+    ),
+    Corpus(
+        name="gtzan",
+        title="GTZAN genres, 1000 pieces of 30 s",
+        licence="research only",
+        hours="8.3",
+        rate="22.05 kHz mono",
+        subsets=("",),
+        layout="genres",
+        pattern="*/*.wav",
+        url="http://marsyas.info/downloads/datasets.html",
+    ),
+]
 CORPORA = {corpus.name: corpus for corpus in _ALL}

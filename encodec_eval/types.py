@@ -5,9 +5,10 @@ Shapes: audio is `[C, T]` float32 with full scale at 1, codes are `[K, F]` or, s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # reading results needs no torch
+    from torch import Tensor
 
 
 class EvalError(ValueError):
@@ -59,14 +60,14 @@ class Output:
     """
 
     point: Point
-    audio: Tensor
+    audio: "Tensor"
     sample_rate: int
     payload_bytes: float | None = None
     file_bytes: int | None = None
     entropy_bytes: int | None = None
     encode_s: float | None = None
     decode_s: float | None = None
-    codes: Tensor | None = None
+    codes: "Tensor | None" = None
     scales: Sequence[float] | None = None
     coded: bytes | None = None
     suffix: str = ""
@@ -84,7 +85,9 @@ class System(Protocol):
     def points(self) -> Sequence[Point]:
         """Every operating point, lowest rate first."""
 
-    def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
+    def process(
+        self, wav: "Tensor", sample_rate: int, points: Sequence[Point], clip: Clip | None = None
+    ) -> list[Output]:
         """Code and decode `wav [C, T]` at some of the points. The clip is for systems that look a file up by its id.
 
         Raises `EvalError` or `codec.CodecError` where this audio cannot be processed.
@@ -105,8 +108,21 @@ class Score:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class Metric:
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """What a reader of results has to know of a metric."""
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool | None
+    source: str
+    kind: Literal["pair", "output", "lag"] = "pair"
+    digits: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Measure):
     """A measure and what it needs.
 
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
@@ -115,18 +131,11 @@ class Metric:
     `packages` are those on PyPI that it needs beside those of every run; `extra` is the extra that installs them.
     """
 
-    name: str
-    title: str
-    unit: str
-    higher_is_better: bool | None
     range: tuple[float, float]
-    source: str
     function: Callable[..., float]
-    kind: Literal["pair", "output", "lag"] = "pair"
     sample_rate: int | None = None
     channels: Literal["mono", "each"] = "mono"
     max_piece_s: float | None = None
-    digits: int = 2
     packages: tuple[str, ...] = ()
     extra: str | None = None
 

@@ -90,3 +90,10 @@ def test_requirements_name_what_the_package_needs():
     needed = {line.split(">=")[0] for line in project["dependencies"]}
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert {line.split("==")[0].split(">=")[0] for line in lines if line and not line.startswith("#")} == needed
+
+
+def test_reading_results_needs_no_worker_metric_system_or_torch():
+    code = "import sys, encodec_eval.report.folder; print(*sorted(sys.modules))"
+    names = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    heavy = ("torch", "pesq", "pystoi", "encodec_eval.run.worker", "encodec_eval.metrics", "encodec_eval.systems")
+    assert not set(heavy) & set(names.split())

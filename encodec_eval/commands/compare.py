@@ -24,17 +24,17 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         frame.to_csv(arguments.csv, index=False, float_format="%.6g")
     print(f"{b.folder} minus {a.folder}, {len(common_clips(a, b))} clips of {a.set_name}\n")
-    print(tables.markdown(tables.difference_table(frame)))
+    print(tables.markdown(tables.difference_table(frame, a.measures)))
     print(a.interval_note)
     return 0
 
 
 def compare(a: Results, b: Results) -> pd.DataFrame:
-    """How much `b` exceeds `a`, clip by clip, in every metric both have, for each pair of systems.
+    """How much `b` exceeds `a`, clip by clip, in every metric both have, for each pair of points.
 
-    Systems are paired by name; where no name is in both, in order if both runs have as many. Columns as those of
-    `results.differences`. Holm's correction is over the systems of each metric.
-    Raises `EvalError` if clips, metrics or systems cannot be paired.
+    Points are paired by name; where no name is in both, in order if both runs have as many. Columns as those of
+    `results.differences`. Holm's correction is over the points of each metric.
+    Raises `EvalError` if clips, metrics or points cannot be paired.
     """
     clips = common_clips(a, b)
     metrics = [metric for metric in a.quality_metrics if metric in b.quality_metrics]
@@ -44,7 +44,7 @@ def compare(a: Results, b: Results) -> pd.DataFrame:
     rows = []
     for metric in metrics:
         left, right = (run.table(metric).loc[clips] for run in (a, b))
-        pairs = paired_systems(a, b)
+        pairs = paired_points(a, b)
         found = [stats.paired_difference(right[theirs], left[ours], groups) for ours, theirs in pairs]
         adjusted = stats.holm(np.array([each.p for each in found]))
         for (ours, theirs), each, p_holm in zip(pairs, found, adjusted, strict=True):
@@ -63,14 +63,12 @@ def common_clips(a: Results, b: Results) -> list[str]:
     return list(a.clips.id)
 
 
-def paired_systems(a: Results, b: Results) -> list[tuple[str, str]]:
-    """Systems of the two runs that belong together."""
+def paired_points(a: Results, b: Results) -> list[tuple[str, str]]:
+    """Operating points of the two runs that belong together."""
     ours, theirs = list(a.points.name), list(b.points.name)
     common = [name for name in ours if name in theirs]
     if common:
         return [(name, name) for name in common]
     if len(ours) != len(theirs):
-        raise EvalError(
-            f"no system is in both runs, and they have {len(ours)} and {len(theirs)}: they cannot be paired"
-        )
+        raise EvalError(f"no point is in both runs, and they have {len(ours)} and {len(theirs)}: they cannot be paired")
     return list(zip(ours, theirs, strict=True))

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, help="workers (default: all cores, or all of the cluster)")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where workers run")
     parser.add_argument("--address", help="of a running Ray cluster, such as auto (default: start one here)")
-    parser.add_argument("--reference", metavar="SYSTEM", help="compare every system with this one, clip by clip")
+    parser.add_argument("--reference", metavar="POINT", help="compare every point with this one, clip by clip")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
     run = runner.Run(folder, clip_set, plan, choices, arguments.argv, substitutions(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
-        raise EvalError(f"no system {arguments.reference!r}; expected {', '.join(names)}")
+        raise EvalError(f"no point {arguments.reference!r}; expected {', '.join(names)}")
     print(f"{clip_set.name}: {len(clip_set.clips)} clips; {', '.join(names)}; results in {folder}", file=sys.stderr)
 
     def engine(plan: Plan) -> Engine:

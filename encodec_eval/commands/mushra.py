@@ -14,7 +14,7 @@ from encodec_eval.mushra.analysis.ratings import read_ratings, write_csv
 from encodec_eval.mushra.analysis.report import overall_table, write_report
 from encodec_eval.mushra.analysis.screening import SCREENS, incomplete
 from encodec_eval.mushra.analysis.simulate import FAULTS, default_truth, simulate
-from encodec_eval.mushra.make import Plan, make_test
+from encodec_eval.mushra.make import Design, make_test
 from encodec_eval.mushra.manifest import FILE_NAME, Manifest, load_manifest
 from encodec_eval.mushra.server import Server
 from encodec_eval.mushra.stimuli import PRESETS
@@ -59,7 +59,7 @@ def make(arguments: argparse.Namespace) -> None:
     built = systems.build(arguments, clip_set.clips)
     if arguments.bandwidths is None:
         built = [each.lowest(MOST_BANDWIDTHS) if isinstance(each, Encodec) else each for each in built]
-    plan = Plan(
+    design = Design(
         clip_set=clip_set,
         systems=built,
         preset=arguments.preset,
@@ -70,7 +70,7 @@ def make(arguments: argparse.Namespace) -> None:
         title=arguments.title,
         force=arguments.force,
     )
-    manifest = make_test(plan, arguments.out)
+    manifest = make_test(design, arguments.out)
     print(f"{len(manifest.items)} items of {', '.join(manifest.conditions)}")
     print(f"for listeners: {arguments.out / 'page' / 'index.html'}; keep from them: {arguments.out / FILE_NAME}")
 

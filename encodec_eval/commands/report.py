@@ -9,7 +9,7 @@ from encodec_eval.report.results import load
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a run")
-    parser.add_argument("--reference", metavar="SYSTEM", help="compare every system with this one, clip by clip")
+    parser.add_argument("--reference", metavar="POINT", help="compare every point with this one, clip by clip")
     parser.add_argument("--partial", action="store_true", help="accept a run that is not complete; its title says so")
 
 

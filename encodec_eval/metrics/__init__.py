@@ -26,7 +26,7 @@ def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:
     wanted = list(dict.fromkeys(names or DEFAULT))
     for name in wanted:
         if name not in METRICS:
-            raise EvalError(f"no metric {name!r}; allowed are {', '.join(METRICS)}")
+            raise EvalError(f"no metric {name!r}; expected {', '.join(METRICS)}")
         missing = [package for package in METRICS[name].packages if not installed(package)]
         if missing:
             extra = METRICS[name].extra

@@ -23,7 +23,7 @@ MAX_SIGNALS, MAX_DURATION_S, MIN_ITEMS = 12, 12.0, 5  # ITU-R BS.1534-3
 
 
 @dataclass(frozen=True)
-class Plan:
+class Design:
     """What a test is made of. `items` and `duration_s` replace the preset's; `force` allows what BS.1534-3 forbids."""
 
     clip_set: ClipSet
@@ -37,32 +37,32 @@ class Plan:
     force: bool = False
 
 
-def make_test(plan: Plan, folder: Path) -> Manifest:
+def make_test(design: Design, folder: Path) -> Manifest:
     """Render a whole test into `folder`. The manifest is written last: a folder without one is not a test.
 
     Raises `EvalError` for what the standard forbids, a folder that holds a test already, or audio that cannot be used.
     """
-    preset = stimuli.PRESETS[plan.preset]
-    items, duration_s = plan.items or preset.items, plan.duration_s or preset.duration_s
-    points = [point.name for system in plan.systems for point in system.points]
+    preset = stimuli.PRESETS[design.preset]
+    items, duration_s = design.items or preset.items, design.duration_s or preset.duration_s
+    points = [point.name for system in design.systems for point in system.points]
     conditions = [REFERENCE, *preset.anchors, *points]
-    check(conditions, items, duration_s, len(points), plan.force)
+    check(conditions, items, duration_s, len(points), design.force)
     if (folder / FILE_NAME).exists():
         raise EvalError(f"{folder} holds a test already; choose another folder")
-    spans = stimuli.choose_spans(plan.clip_set.clips, items, duration_s, plan.seed)
+    spans = stimuli.choose_spans(design.clip_set.clips, items, duration_s, design.seed)
     if max(span.clip.sample_rate for span in spans) <= 16000 and MID_ANCHOR in conditions:
-        logger.warning("%s ends at 8 kHz: its 7 kHz anchor is close to the reference", plan.clip_set.name)
-    rendered = stimuli.render(spans, plan.systems, preset.anchors, plan.seed, folder / "stimuli")
+        logger.warning("%s ends at 8 kHz: its 7 kHz anchor is close to the reference", design.clip_set.name)
+    rendered = stimuli.render(spans, design.systems, preset.anchors, design.seed, folder / "stimuli")
     made = list(tqdm(rendered, total=len(spans), unit="item"))
     manifest = Manifest(
-        test_id=f"{safe_name(plan.clip_set.name)}-{plan.preset}-{fingerprint(made)}",
-        title=plan.title or f"MUSHRA, {plan.clip_set.name}",
-        preset=plan.preset,
-        seed=plan.seed,
+        test_id=f"{safe_name(design.clip_set.name)}-{design.preset}-{fingerprint(made)}",
+        title=design.title or f"MUSHRA, {design.clip_set.name}",
+        preset=design.preset,
+        seed=design.seed,
         conditions=conditions,
         items=made,
-        forms=stimuli.deal(made, plan.forms),
-        settings=settings(plan, duration_s),
+        forms=stimuli.deal(made, design.forms),
+        settings=settings(design, duration_s),
     )
     write_page(manifest, folder)
     manifest.save(folder)
@@ -96,20 +96,20 @@ def check(conditions: Sequence[str], items: int, duration_s: float, systems: int
         logger.warning("%d items for %d systems are few: BS.1534-3 advises %d", items, systems, advised)
 
 
-def settings(plan: Plan, duration_s: float) -> dict[str, object]:
+def settings(design: Design, duration_s: float) -> dict[str, object]:
     """How the test was made, for the manifest."""
     return {
-        "set": plan.clip_set.name,
-        "set_note": plan.clip_set.note,
-        "set_licence": plan.clip_set.licence,
-        "set_sha256": plan.clip_set.file_list_sha256,
-        "systems": [system.describe() for system in plan.systems],
+        "set": design.clip_set.name,
+        "set_note": design.clip_set.note,
+        "set_licence": design.clip_set.licence,
+        "set_sha256": design.clip_set.file_list_sha256,
+        "systems": [system.describe() for system in design.systems],
         "duration_s": duration_s,
         "context_s": stimuli.CONTEXT_S,
         "edge_fade_s": levels.FADE_S,
         "loudness_lufs": levels.TARGET_LUFS,
         "sample_rate": levels.RATE,
-        "forced": plan.force,
+        "forced": design.force,
         "torch": torch.__version__,
         "torchaudio": torchaudio.__version__,
     }

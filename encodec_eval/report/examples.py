@@ -1,4 +1,4 @@
-"""The worst, median and best clip of each system, as audio files and spectrograms in the run's folder."""
+"""The worst, median and best clip of each operating point, as audio files and spectrograms in the run's folder."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from torch import Tensor
 
 import codec.audio
 from encodec_eval.files import safe_name, write_atomically
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.results import Results
 from encodec_eval.types import Clip, Output, System
 
@@ -22,15 +21,17 @@ SPECTROGRAM_FLOOR_DB = -80.0
 
 
 def choose(results: Results, metric: str) -> list[dict[str, Any]]:
-    """The worst, median and best scored clip of each system by a metric: `system rank clip metric value`."""
+    """The worst, median and best scored clip of each point by a metric: `point rank clip metric title digits
+    value`."""
     rows: list[dict[str, Any]] = []
-    table = results.table(metric)
-    for system in results.points.name:
-        scored = table[system].dropna().sort_values(ascending=bool(METRICS[metric].higher_is_better), kind="stable")
+    table, measure = results.table(metric), results.measures[metric]
+    shown = {"metric": metric, "title": measure.title, "digits": measure.digits}
+    for point in results.points.name:
+        scored = table[point].dropna().sort_values(ascending=bool(measure.higher_is_better), kind="stable")
         places = {"worst": 0, "median": len(scored) // 2, "best": len(scored) - 1}
         for rank, place in places.items() if len(scored) else ():
             value = float(scored.iloc[place])
-            rows.append({"system": system, "rank": rank, "clip": scored.index[place], "metric": metric, "value": value})
+            rows.append({"point": point, "rank": rank, "clip": scored.index[place], **shown, "value": value})
     return rows
 
 
@@ -50,10 +51,10 @@ def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -
             continue
         wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
         reference = write(folder / "reference" / safe_name(clip.id), wav, sample_rate)
-        for output in outputs(systems, {row["system"] for row in chosen}, clip, wav, sample_rate):
+        for output in outputs(systems, {row["point"] for row in chosen}, clip, wav, sample_rate):
             path = write(folder / safe_name(output.point.name) / safe_name(clip.id), output.audio, output.sample_rate)
             for row in chosen:
-                if row["system"] == output.point.name:
+                if row["point"] == output.point.name:
                     row |= {"reference": str(reference.relative_to(folder)), "audio": str(path.relative_to(folder))}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "examples.json", json.dumps(rows, indent=1) + "\n")

@@ -52,7 +52,7 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
         sections.append(
             Section(
                 f"Paired differences to {reference}",
-                tables.difference_table(paired),
+                tables.difference_table(paired, results.measures),
                 f"{PAIRED_NOTE} {results.interval_note}",
             )
         )
@@ -62,7 +62,7 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
         sections.append(
             Section(
                 "Bjøntegaard deltas against Opus",
-                tables.bjontegaard_table(deltas),
+                tables.bjontegaard_table(deltas, results.measures),
                 f"{BD_NOTE} {results.interval_note}",
             )
         )
@@ -101,8 +101,8 @@ def notes(results: Results) -> list[str]:
 
 
 PAIRED_NOTE = (
-    "Mean of system minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
-    "Holm over the systems of each metric."
+    "Mean of point minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
+    "Holm over the points of each metric."
 )
 BD_NOTE = (
     "BD-rate: how much more payload rate the codec needs for equal quality (negative is better); BD-quality: how much "

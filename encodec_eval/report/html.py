@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.tables import is_numeric, number
 
 SHOW_FILES = 'for (const e of document.querySelectorAll("[data-file]")) e.src = files[e.dataset.file];'
@@ -98,15 +97,15 @@ def listening_section(folder: Path) -> tuple[str, dict[str, Path]]:
     listing = folder / "examples" / "examples.json"
     if not listing.is_file():
         return "", {}
-    rows = [row for row in json.loads(listing.read_text(encoding="utf-8")) if "audio" in row]
+    rows = [row for row in json.loads(listing.read_text(encoding="utf-8")) if {"audio", "point"} <= row.keys()]
     if not rows:
         return "", {}
     cards = []
-    for system, examples in groupby(rows, key=lambda row: str(row["system"])):
+    for point, examples in groupby(rows, key=lambda row: str(row["point"])):
         body = "".join(example(row) for row in examples)
-        cards.append(f"<details><summary>{escape(system)}</summary>{body}</details>")
-    metric = METRICS[rows[0]["metric"]]
-    note = f"The worst, median and best clip of each system by {metric.title}; at most the first 6 seconds, lossless. "
+        cards.append(f"<details><summary>{escape(point)}</summary>{body}</details>")
+    title = rows[0]["title"]
+    note = f"The worst, median and best clip of each point by {title}; at most the first 6 seconds, lossless. "
     note += "Spectrograms: 0 to 8 kHz, 80 dB deep."
     sounds = {row[key]: listing.parent / row[key] for row in rows for key in ("reference", "audio")}
     pictures = {picture_of(name): path.with_suffix(".png") for name, path in sounds.items()}
@@ -115,8 +114,8 @@ def listening_section(folder: Path) -> tuple[str, dict[str, Path]]:
 
 def example(row: dict[str, Any]) -> str:
     """Reference and output of one clip side by side."""
-    metric = METRICS[row["metric"]]
-    heading = f"{row['rank'].capitalize()}: {metric.title} {number(row['value'], metric.digits)}"
+    title, digits = row["title"], row["digits"]
+    heading = f"{row['rank'].capitalize()}: {title} {number(row['value'], digits)}"
     sides = side("reference", row["reference"]) + side("output", row["audio"])
     clip = escape(str(row["clip"]))
     return f'<h3>{escape(heading)} <small>{clip}</small></h3><div class="pair">{sides}</div>'

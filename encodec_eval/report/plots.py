@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from encodec_eval import stats
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.literature import ENCODEC_SPEECH
 from encodec_eval.report.results import Results, records
 
@@ -66,10 +65,10 @@ def save(figure: Figure, path: Path) -> Path:
 
 def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure:
     """Mean of a metric over the measured payload rate, with 95 % bands; systems without a rate are horizontal lines."""
-    spec = METRICS[metric]
+    spec = results.measures[metric]
     figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
-    means = summary.pivot(index="system", columns="metric", values="mean")
-    cells = summary[summary.metric == metric].set_index("system")
+    means = summary.pivot(index="point", columns="metric", values="mean")
+    cells = summary[summary.metric == metric].set_index("point")
     labels: list[tuple[float, str, str]] = []
     rates: list[float] = []
     series = list(results.points.groupby("series", sort=False))
@@ -88,7 +87,7 @@ def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure
             rates += list(coded.rate)
         for row in records(rows[rows.rate.isna()].reset_index()):
             axes.axhline(row.mean, color="#888888", linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
-            labels.append((row.mean, str(row.system), "#666666"))
+            labels.append((row.mean, str(row.point), "#666666"))
     if metric in ENCODEC_SPEECH and rates and "speech" in spec.source:
         axes.plot(ENCODEC_SPEECH.kbps, ENCODEC_SPEECH[metric], "--", color="#999999", marker="o", mfc="white", lw=1.2)
         labels.append((ENCODEC_SPEECH[metric].iloc[-1], "quoted: EnCodec\n(Codec-SUPERB)", "#999999"))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from encodec_eval import stats
-from encodec_eval.metrics import METRICS
 from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
-from encodec_eval.types import EvalError
+from encodec_eval.types import EvalError, Measure
 
 
 def records(frame: pd.DataFrame) -> Iterable[Any]:
@@ -24,7 +24,7 @@ def records(frame: pd.DataFrame) -> Iterable[Any]:
 class Results:
     """A run as it is on disk.
 
-    scores: one row for each clip, system (operating point) and metric: `clip speaker seconds system metric value
+    scores: one row for each clip, operating point and metric: `clip speaker seconds point metric value
     reason`, value NaN where there is none. Complete runs only, unless partial ones were allowed: then `missing` says
     how many scores are not there. `waiting` counts the scores without a value that are for the next run of the command.
     """
@@ -58,15 +58,27 @@ class Results:
     def metrics(self) -> list[str]:
         return list(self.config["settings"]["metrics"])
 
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """What the metrics of this run are, in its order."""
+        known = {each["name"]: Measure(**each) for each in self.config.get("metrics", [])}
+        if not known:  # a run of a version that did not write this
+            from encodec_eval.metrics import METRICS
+
+            known.update(METRICS)
+        if unknown := set(self.metrics) - known.keys():
+            raise EvalError(f"{self.folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
+        return {name: known[name] for name in self.metrics}
+
     @property
     def quality_metrics(self) -> list[str]:
         """The metrics of this run that say how good the audio is."""
-        return [name for name in self.metrics if METRICS[name].kind == "pair"]
+        return [name for name, measure in self.measures.items() if measure.kind == "pair"]
 
     def table(self, metric: str) -> pd.DataFrame:
-        """Values `[clips, systems]` of a metric, in the order of the run."""
+        """Values `[clips, points]` of a metric, in the order of the run."""
         rows = self.scores[self.scores.metric == metric]
-        values = rows.pivot(index="clip", columns="system", values="value")
+        values = rows.pivot(index="clip", columns="point", values="value")
         return values.reindex(index=self.clips.id, columns=self.points.name)
 
     @property
@@ -93,25 +105,22 @@ def load(folder: Path, partial: bool = False) -> Results:
     if not (folder / "config.json").is_file():
         raise EvalError(f"{folder} holds no run (no config.json)")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    unknown = set(config["settings"]["metrics"]) - METRICS.keys()
-    if unknown:
-        raise EvalError(f"{folder} has metrics this version does not know: {', '.join(sorted(unknown))}")
-    scores = {key(score): score for name in (WAITING, SCORES) for score in read(folder / name)}
-    waiting = len(scores.keys() - {key(score) for score in read(folder / SCORES)})
-    rows = pd.DataFrame([vars(score) for score in scores.values()])
+    scores = read(folder / SCORES)
+    done = {key(score) for score in scores}
+    waiting = [score for score in read(folder / WAITING) if key(score) not in done]
+    rows = pd.DataFrame([vars(score) for score in scores + waiting])
     expected = len(config["clips"]) * len(config["points"]) * len(config["settings"]["metrics"])
     if len(rows) < expected and not (partial and len(rows)):
         raise EvalError(
             f"{folder} is incomplete: {len(rows)} of {expected} scores; run the same command again, or --partial"
         )
-    rows = rows.rename(columns={"point": "system"})
     rows["value"] = rows["value"].astype(np.float64)
     clips = pd.DataFrame(config["clips"]).rename(columns={"id": "clip"})
-    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows), waiting)
+    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows), len(waiting))
 
 
 def summarize(results: Results) -> pd.DataFrame:
-    """One row for each system and metric: `system series metric unit mean ci95_low ci95_high median n_scored n_total`.
+    """One row for each point and metric: `point series metric unit mean ci95_low ci95_high median n_scored n_total`.
 
     The interval is over speakers: see `stats.mean_interval`.
     """
@@ -124,10 +133,10 @@ def summarize(results: Results) -> pd.DataFrame:
             scored = int(np.isfinite(values).sum())
             rows.append(
                 {
-                    "system": point.name,
+                    "point": point.name,
                     "series": point.series,
                     "metric": metric,
-                    "unit": METRICS[metric].unit,
+                    "unit": results.measures[metric].unit,
                     "mean": interval.mean,
                     "ci95_low": interval.low,
                     "ci95_high": interval.high,
@@ -140,26 +149,26 @@ def summarize(results: Results) -> pd.DataFrame:
 
 
 def per_clip(results: Results) -> pd.DataFrame:
-    """One row for each clip and system, one column for each metric, and the reasons for what has no value."""
-    wide = results.scores.pivot(index=["clip", "system"], columns="metric", values="value")[results.metrics]
+    """One row for each clip and point, one column for each metric, and the reasons for what has no value."""
+    wide = results.scores.pivot(index=["clip", "point"], columns="metric", values="value")[results.metrics]
     failed = results.scores[results.scores.value.isna()]
-    reasons = failed.groupby(["clip", "system"])[["metric", "reason"]].apply(
+    reasons = failed.groupby(["clip", "point"])[["metric", "reason"]].apply(
         lambda rows: "; ".join(f"{metric}: {reason}" for metric, reason in rows.itertuples(index=False))
     )
     wide["reasons"] = reasons if len(reasons) else ""
     wide = wide.fillna({"reasons": ""})
-    order = pd.MultiIndex.from_product([results.clips.id, results.points.name], names=["clip", "system"])
+    order = pd.MultiIndex.from_product([results.clips.id, results.points.name], names=["clip", "point"])
     return wide.reindex(order).reset_index().merge(results.clips, left_on="clip", right_on="id").drop(columns="id")
 
 
 def differences(results: Results, reference: str) -> pd.DataFrame:
-    """Each system against `reference`, clip by clip: `system metric difference ci95_low ci95_high p p_holm n_pairs`.
+    """Each point against `reference`, clip by clip: `point metric difference ci95_low ci95_high p p_holm n_pairs`.
 
-    Holm's correction is over the systems, metric by metric. Raises `EvalError` for an unknown reference.
+    Holm's correction is over the points, metric by metric. Raises `EvalError` for an unknown reference.
     """
     names = list(results.points.name)
     if reference not in names:
-        raise EvalError(f"no system {reference!r} in {results.folder}; allowed are {', '.join(names)}")
+        raise EvalError(f"no point {reference!r} in {results.folder}; expected {', '.join(names)}")
     rows = []
     for metric in results.quality_metrics:
         table = results.table(metric)
@@ -171,9 +180,9 @@ def differences(results: Results, reference: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def difference_row(system: str, metric: str, difference: stats.Difference, p_holm: float) -> dict[str, object]:
+def difference_row(point: str, metric: str, difference: stats.Difference, p_holm: float) -> dict[str, object]:
     return {
-        "system": system,
+        "point": point,
         "metric": metric,
         "difference": difference.mean,
         "ci95_low": difference.low,
@@ -228,7 +237,7 @@ def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
         if series == anchor or len(names) < 2 or rate[names].isna().all().any():
             continue
         for metric in results.quality_metrics:
-            sign = 1 if METRICS[metric].higher_is_better else -1
+            sign = 1 if results.measures[metric].higher_is_better else -1
             quality = sign * results.table(metric)
             ours, theirs = (rate[names], quality[names]), (rate[curves[anchor]], quality[curves[anchor]])
             delta = stats.bjontegaard_intervals(*ours, *theirs, results.groups)

@@ -1,13 +1,13 @@
 """Summaries as tables people read: data frames of text, and those as Markdown and LaTeX."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from encodec_eval.metrics import METRICS
 from encodec_eval.report.results import Results, records
+from encodec_eval.types import Measure
 
 RATES = {
     "bitrate_nominal": "kbps asked",
@@ -33,44 +33,43 @@ def interval(mean: float, low: float, high: float, digits: int) -> str:
 
 
 def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
-    """One row a system: rates, each metric with its interval, speed, and how many clips have every metric."""
-    cells = {(row.system, row.metric): row for row in records(summary)}
+    """One row an operating point: rates, each metric with its interval, speed, and how many clips have every metric."""
+    cells = {(row.point, row.metric): row for row in records(summary)}
     rows = []
-    for system in results.points.name:
-        row: dict[str, str] = {"system": system}
+    for point in results.points.name:
+        row: dict[str, str] = {"point": point}
         for metric, title in RATES.items():
-            row[title] = number(cells[system, metric].mean, 2)
+            row[title] = number(cells[point, metric].mean, 2)
         for metric in results.quality_metrics:
-            cell, spec = cells[system, metric], METRICS[metric]
-            text = interval(cell.mean, cell.ci95_low, cell.ci95_high, spec.digits)
+            cell, measure = cells[point, metric], results.measures[metric]
+            text = interval(cell.mean, cell.ci95_low, cell.ci95_high, measure.digits)
             if cell.n_scored < cell.n_total:
                 text += f" [{cell.n_scored}/{cell.n_total}]"
-            row[heading(metric)] = text
+            row[heading(measure)] = text
         for metric, title in SPEEDS.items():
-            row[title] = number(cells[system, metric].mean, 1)
-        scored = min((cells[system, metric].n_scored for metric in results.quality_metrics), default=0)
+            row[title] = number(cells[point, metric].mean, 1)
+        scored = min((cells[point, metric].n_scored for metric in results.quality_metrics), default=0)
         row["scored"] = f"{scored}/{len(results.clips)}"
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.drop(columns=[name for name in table if (table[name] == "-").all()])
 
 
-def heading(metric: str) -> str:
+def heading(measure: Measure) -> str:
     """A metric's title, unit and direction."""
-    spec = METRICS[metric]
-    arrow = {True: " ↑", False: " ↓", None: ""}[spec.higher_is_better]
-    return f"{spec.title}{f' {spec.unit}' if spec.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
+    arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
+    return f"{measure.title}{f' {measure.unit}' if measure.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
 
 
-def difference_table(differences: pd.DataFrame) -> pd.DataFrame:
-    """Paired differences as text, one row for each system and metric."""
+def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """Paired differences as text, one row for each point and metric."""
     rows = []
     for row in records(differences):
-        digits = METRICS[row.metric].digits + 1
+        digits = measures[row.metric].digits + 1
         rows.append(
             {
-                "system": row.system,
-                "metric": heading(row.metric),
+                "point": row.point,
+                "metric": heading(measures[row.metric]),
                 "difference": interval(row.difference, row.ci95_low, row.ci95_high, digits),
                 "p": p_value(row.p),
                 "p (Holm)": p_value(row.p_holm),
@@ -86,16 +85,16 @@ def p_value(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def bjontegaard_table(deltas: pd.DataFrame) -> pd.DataFrame:
+def bjontegaard_table(deltas: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     """Bjontegaard deltas and their intervals as text, one row a codec."""
     rows: dict[str, dict[str, str]] = {}
     for row in records(deltas):
         cells = rows.setdefault(row.series, {"codec": row.series})
-        spec = METRICS[row.metric]
+        measure = measures[row.metric]
         rate = interval(row.bd_rate_percent, row.bd_rate_ci95_low, row.bd_rate_ci95_high, 1)
-        quality = interval(row.bd_quality, row.bd_quality_ci95_low, row.bd_quality_ci95_high, spec.digits)
-        cells[f"BD-rate % by {spec.title}"] = rate
-        cells[f"BD-{spec.title}{f' {spec.unit}' if spec.unit == 'dB' else ''}"] = quality
+        quality = interval(row.bd_quality, row.bd_quality_ci95_low, row.bd_quality_ci95_high, measure.digits)
+        cells[f"BD-rate % by {measure.title}"] = rate
+        cells[f"BD-{measure.title}{f' {measure.unit}' if measure.unit == 'dB' else ''}"] = quality
     return pd.DataFrame(list(rows.values()))
 
 
@@ -108,9 +107,9 @@ def codebook_table(usage: pd.DataFrame) -> pd.DataFrame:
 
 
 def reasons_table(results: Results) -> pd.DataFrame:
-    """Why audio metrics have no value: `system metric reason clips`."""
+    """Why audio metrics have no value: `point metric reason clips`."""
     failed = results.scores[results.scores.value.isna() & results.scores.metric.isin(results.quality_metrics)]
-    counts = failed.groupby(["system", "metric", "reason"], sort=False).size()
+    counts = failed.groupby(["point", "metric", "reason"], sort=False).size()
     return counts.rename("clips").reset_index().astype(str)
 
 
@@ -147,7 +146,7 @@ def latex(table: pd.DataFrame, caption: str, label: str) -> str:
 
 def page_columns(table: pd.DataFrame) -> list[list[str]]:
     """The columns behind the first, in groups that fit a page beside it."""
-    widths = {name: max(len(name), *(len(str(cell)) for cell in table[name])) + 2 for name in table}
+    widths = {name: max(len(str(name)), *(len(str(cell)) for cell in table[name])) + 2 for name in table}
     first, *others = table.columns
     parts: list[list[str]] = [[]]
     for name in others:

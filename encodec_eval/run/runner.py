@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from encodec_eval.run import provenance
 from encodec_eval.run.engine import Died, Done, Engine
 from encodec_eval.run.journal import Journal, Key
 from encodec_eval.run.worker import Job, Plan, failures
-from encodec_eval.types import Clip, EvalError
+from encodec_eval.types import Clip, EvalError, Measure, Metric
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,8 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
 def retry(job: Job, death: Died, queue: deque[Job], journal: Journal) -> None:
     """Queue what is left of a job in smaller parts, behind all others. One cell that was retried waits instead."""
     left = [cell for cell in job.cells if (job.clip.id, *cell) not in journal.scores]
+    if not left:
+        return
     if len(job.cells) == 1 and job.deaths:
         point, metric = job.cells[0]
         logger.warning("%s: a worker %s at %s of %s, again", job.clip.id, death.reason, metric, point)
@@ -156,6 +158,7 @@ def open_config(run: Run) -> dict[str, Any]:
             "points": [asdict(point) for system in run.plan.systems for point in system.points],
             "clips": [describe_clip(clip) for clip in run.clip_set.clips],
             "skipped": [asdict(each) for each in run.clip_set.skipped],
+            "metrics": [describe_metric(METRICS[name]) for name in run.plan.metrics],
             "sessions": [],
         }
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -181,6 +184,11 @@ def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 def describe_clip(clip: Clip) -> dict[str, object]:
     return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3)}
+
+
+def describe_metric(metric: Metric) -> dict[str, object]:
+    """What a reader of the results has to know of a metric."""
+    return {field.name: getattr(metric, field.name) for field in fields(Measure)}
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 import codec
 import codec.audio
 from codec import weights
-from codec.config import CONFIG_NAME, EncodecConfig
+from codec.config import EncodecConfig
 from codec.ecdc import compress_codes
 from codec.lm.model import LanguageModel, language_model_for
 from encodec_eval.systems.shared import check_device, number, payload_bytes, timed
@@ -33,10 +33,7 @@ def read_config(model: str) -> EncodecConfig:
     """The configuration of that model, without its weights, unless its file holds both."""
     if Path(model).suffix == ".th":
         return load_encodec(model, "cpu").config
-    path = weights.find_file(model, CONFIG_NAME)
-    if path is None:
-        raise codec.CheckpointError(f"{model} has no {CONFIG_NAME}")
-    return EncodecConfig.from_json_file(path)
+    return EncodecConfig.from_pretrained(model)
 
 
 @lru_cache(maxsize=16)

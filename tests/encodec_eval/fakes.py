@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,3 +89,8 @@ def raises(wav, sample_rate):
 
 def out_of_memory(wav, sample_rate):
     raise MemoryError
+
+
+def slow(wav, sample_rate):
+    time.sleep(10)
+    return noisy(wav, sample_rate)

@@ -5,10 +5,10 @@ from unittest import mock
 import pytest
 
 from encodec_eval.__main__ import main
-from encodec_eval.mushra.make import Plan
+from encodec_eval.mushra.make import Design
 
 
-def plan_of(*arguments: str) -> Plan:
+def plan_of(*arguments: str) -> Design:
     with mock.patch("encodec_eval.commands.mushra.make_test") as make_test:
         assert main(["mushra", *arguments]) == 0
     return make_test.call_args.args[0]

@@ -15,7 +15,7 @@ import soundfile as sf
 from encodec_eval.__main__ import main
 from encodec_eval.datasets import ClipSet, folder_clips
 from encodec_eval.mushra.analysis.ratings import read_ratings
-from encodec_eval.mushra.make import Plan, make_test
+from encodec_eval.mushra.make import Design, make_test
 from encodec_eval.mushra.manifest import load_manifest
 from encodec_eval.mushra.server import MAX_BODY, Server
 from encodec_eval.systems import Mp3
@@ -31,8 +31,8 @@ def small_test(tmp_path_factory):
     for i in range(3):
         swell = np.interp(np.arange(36000), np.linspace(0, 36000, 12), generator.uniform(0.1, 1, 12))
         sf.write(source / f"clip{i}.wav", 0.3 * swell * generator.uniform(-1, 1, 36000), 24000)
-    plan = Plan(ClipSet("noise", folder_clips(source)), [Mp3((32,))], items=3, duration_s=1.5)
-    return make_test(plan, folder), folder
+    design = Design(ClipSet("noise", folder_clips(source)), [Mp3((32,))], items=3, duration_s=1.5)
+    return make_test(design, folder), folder
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import codec.audio
 from encodec_eval.__main__ import main
 from encodec_eval.datasets import ClipSet, file_clip, folder_clips, load_set
 from encodec_eval.mushra import levels, stimuli
-from encodec_eval.mushra.make import Plan, check, make_test
+from encodec_eval.mushra.make import Design, check, make_test
 from encodec_eval.mushra.manifest import load_manifest
 from encodec_eval.mushra.server import session_rows
 from encodec_eval.mushra.webmushra import export, webmushra_config
@@ -65,8 +65,8 @@ def clip_set(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(clip_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("test")
-    plan = Plan(clip_set, [Delayed(7)], items=4, duration_s=3, forms=2, seed=5)
-    return make_test(plan, folder), folder
+    design = Design(clip_set, [Delayed(7)], items=4, duration_s=3, forms=2, seed=5)
+    return make_test(design, folder), folder
 
 
 def wav_of(folder, stimulus):
@@ -232,11 +232,11 @@ def test_files_are_48_khz_16_bit_of_one_length(made):
 
 def test_the_same_seed_makes_the_same_test(clip_set, made, tmp_path):
     manifest, folder = made
-    plan = Plan(clip_set, [Delayed(7)], items=4, duration_s=3, forms=2, seed=5)
-    again = make_test(plan, tmp_path / "again")
+    design = Design(clip_set, [Delayed(7)], items=4, duration_s=3, forms=2, seed=5)
+    again = make_test(design, tmp_path / "again")
     assert again == manifest == load_manifest(folder)
     assert (tmp_path / "again/page/index.html").read_bytes() == (folder / "page/index.html").read_bytes()
-    other = make_test(Plan(clip_set, [Delayed(7)], items=4, duration_s=3, forms=2, seed=6), tmp_path / "other")
+    other = make_test(Design(clip_set, [Delayed(7)], items=4, duration_s=3, forms=2, seed=6), tmp_path / "other")
     assert other.test_id != manifest.test_id
 
 

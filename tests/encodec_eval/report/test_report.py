@@ -69,7 +69,7 @@ def run(tmp_path_factory) -> results.Results:
 
 
 def test_the_summary_is_the_mean_of_what_was_scored(run):
-    summary = results.summarize(run).set_index(["system", "metric"])
+    summary = results.summarize(run).set_index(["point", "metric"])
     whole = summary.loc[("opus@12", "si_snr")]
     assert whole["mean"] == pytest.approx(2 * np.log2(12) + 0.25)
     assert (whole.n_scored, whole.n_total) == (6, 6)
@@ -89,7 +89,7 @@ def test_clips_without_a_speaker_are_groups_of_their_own(run):
 
 
 def test_the_main_table_shows_what_is_missing(run):
-    table = tables.main_table(run, results.summarize(run)).set_index("system")
+    table = tables.main_table(run, results.summarize(run)).set_index("point")
     assert table.loc["tiny@6", "SI-SNR dB ↑"].endswith(" [5/6]")
     assert table.loc["tiny@6", "scored"] == "5/6"
     assert table.loc["identity", "SI-SNR dB ↑"] == "- [0/6]"
@@ -104,8 +104,8 @@ def test_every_file_of_a_report_is_there_and_agrees(run):
     }  # fmt: skip
     wide = pd.read_csv(run.folder / "per_clip.csv")
     assert len(wide) == 6 * len(RATES)
-    assert wide.query("system == 'opus@12'").si_snr.mean() == pytest.approx(2 * np.log2(12) + 0.25, abs=1e-4)
-    assert "silent | broken" in wide.query("system == 'tiny@6' and clip == 'clip3'").reasons.item()
+    assert wide.query("point == 'opus@12'").si_snr.mean() == pytest.approx(2 * np.log2(12) + 0.25, abs=1e-4)
+    assert "silent | broken" in wide.query("point == 'tiny@6' and clip == 'clip3'").reasons.item()
     report = (run.folder / "report.md").read_text()
     assert "silent \\| broken" in report
     assert "c0ffee" in report
@@ -223,16 +223,16 @@ def test_a_report_says_what_its_intervals_are(run, capsys):
 
 
 def test_paired_differences(run):
-    found = results.differences(run, "opus@12").set_index(["system", "metric"])
+    found = results.differences(run, "opus@12").set_index(["point", "metric"])
     assert found.loc[("opus@24", "si_snr"), "difference"] == pytest.approx(2)
     assert found.loc[("tiny@6", "si_snr"), "n_pairs"] == 5
-    with pytest.raises(EvalError, match="no system 'opus' in"):
+    with pytest.raises(EvalError, match="no point 'opus' in"):
         results.differences(run, "opus")
 
 
 def test_comparing_runs(run, tmp_path, capsys):
     other = make_run(tmp_path / "b", shift=0.5)
-    found = compare(run, results.load(other)).set_index(["system", "metric"])
+    found = compare(run, results.load(other)).set_index(["point", "metric"])
     assert found.loc[("tiny@12", "si_snr"), "difference"] == pytest.approx(0.5)
     assert found.loc[("tiny@12", "stoi"), "p"] == 1
     assert main(["compare", str(run.folder), str(other), "--csv", str(tmp_path / "c.csv")]) == 0
@@ -242,6 +242,17 @@ def test_comparing_runs(run, tmp_path, capsys):
     assert main(["compare", str(run.folder), str(foreign)]) == 2
     assert "are of different clips" in capsys.readouterr().err
     assert main(["compare", str(run.folder), str(tmp_path)]) == 2
+
+
+def test_a_run_brings_what_its_metrics_are(run):
+    named = {"name": "loudness", "title": "Loudness", "unit": "LUFS", "higher_is_better": None, "source": "x"}
+    config = run.config | {"metrics": [named], "settings": run.config["settings"] | {"metrics": ["loudness"]}}
+    other = results.Results(run.folder, config, run.scores, 0)
+    assert other.quality_metrics == ["loudness"]
+    assert tables.heading(other.measures["loudness"]) == "Loudness"
+    unknown = results.Results(run.folder, config | {"metrics": []}, run.scores, 0)
+    with pytest.raises(EvalError, match="metrics this version does not know: loudness"):
+        unknown.quality_metrics  # noqa: B018
 
 
 def test_listings(capsys, tmp_path):

@@ -99,7 +99,7 @@ def kill_raylet_below(pid: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the node's process in /proc")
 def test_a_lost_cluster_ends_with_a_message_and_the_run_resumes(tmp_path, audio):
-    run = run_of(tmp_path / "run", audio, Encodec("encodec_24khz_tiny"))
+    run = run_of(tmp_path / "run", audio, fakes.Fake("slow", fakes.slow))
     killed = []
 
     def progress(count: int) -> None:

@@ -96,7 +96,7 @@ def test_broken_systems_get_their_reasons_and_the_others_their_scores(tmp_path, 
     lag = next(s for s in read(tmp_path / "scores.jsonl") if s.point == "delayed" and s.metric == "lag_ms")
     assert lag.value == pytest.approx(20)
     table = results.summarize(results.load(tmp_path))
-    row = table[(table.system == "nan") & (table.metric == "si_snr")].iloc[0]
+    row = table[(table.point == "nan") & (table.metric == "si_snr")].iloc[0]
     assert (row.n_scored, row.n_total) == (0, 4)
     assert np.isnan(row["mean"])
 
@@ -163,6 +163,22 @@ def test_workers_that_die_on_everything_end_the_run(tmp_path, clip_set):
     run = run_of(tmp_path, clip_set, Identity())
     with pytest.raises(EvalError, match="20 workers died one after the other without a score; the last exited with 1"):
         execute(run, lambda plan: Hopeless())
+
+
+def test_a_worker_that_dies_after_its_score_costs_nothing(tmp_path, clip_set):
+    class DiesLate:
+        def run(self, queue):
+            while queue:
+                job = queue.popleft()
+                for scores in Worker(run.plan).run(job):
+                    yield job, scores
+                yield job, Died("exited with 1")
+
+    run = run_of(tmp_path, clip_set, Identity())
+    run = replace(run, plan=replace(run.plan, metrics=("stoi",)))
+    execute(run, lambda plan: DiesLate())
+    assert [(s.clip, s.point, s.metric) for s in read(tmp_path / "scores.jsonl")] == run.keys
+    assert not (tmp_path / "waiting.jsonl").exists()
 
 
 @pytest.mark.parametrize(
@@ -337,8 +353,12 @@ def test_sigterm_says_what_ctrl_c_says(number, code, monkeypatch, capsys):
 
     monkeypatch.setattr("encodec_eval.commands.evaluate.main", stopped)
     before = signal.getsignal(signal.SIGTERM)
-    assert main([]) == code
-    assert "stopped; finished scores are on disk, and the same command resumes from there" in capsys.readouterr().err
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        assert main([]) == code
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
+    assert "finished scores are on disk, and the same command resumes from there" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
