@@ -271,6 +271,7 @@ EXTRACTOR_INPUTS = {"input_values": [np.arange(n, dtype=np.float64) for n in (5,
         {"pad_to_multiple_of": 10},
         {"padding": "max_length", "max_length": 7, "pad_to_multiple_of": 4, "truncation": True},
         {"return_attention_mask": False, "return_tensors": "pt"},
+        {"padding": "max_length", "max_length": 7, "return_tensors": "np"},
     ],
     ids=str,
 )
