@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from codec import hub
 from codec.config import EncodecConfig
 from codec.errors import CheckpointError
+from codec.segments import Segmentation
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class BatchFeature(UserDict[str, Any]):
         return self
 
 
-class EncodecFeatureExtractor:
+class EncodecFeatureExtractor(Segmentation, hub.Pushable):
     """Prepares audio for `EncodecModel`, with the arguments, outputs, warnings and errors of transformers' extractor.
 
     Args:
@@ -70,21 +71,13 @@ class EncodecFeatureExtractor:
         self.overlap = overlap
         self.padding_side = kwargs.pop("padding_side", "right")
         self.return_attention_mask = kwargs.pop("return_attention_mask", True)
+        kwargs.pop("feature_extractor_type", None)
+        self._extra = kwargs  # kept and written back
         if self.padding_side != "right":
             raise ValueError(f"padding_side must be 'right', as EnCodec models need it, got {self.padding_side!r}")
 
     def __repr__(self) -> str:
         return f"EncodecFeatureExtractor {json.dumps(self.to_dict(), indent=2, sort_keys=True)}\n"
-
-    @property
-    def chunk_length(self) -> int | None:
-        return None if self.chunk_length_s is None else int(self.chunk_length_s * self.sampling_rate)
-
-    @property
-    def chunk_stride(self) -> int | None:
-        if self.chunk_length is None or self.overlap is None:
-            return None
-        return max(1, int((1.0 - self.overlap) * self.chunk_length))
 
     def __call__(
         self,
@@ -114,16 +107,15 @@ class EncodecFeatureExtractor:
         if padding is None:
             padding = True
         clips = self._clips(raw_audio)
-        chunked = self.chunk_length is not None and self.chunk_stride is not None and max_length is None
-        if chunked and (truncation or padding):
-            assert self.chunk_length is not None
-            assert self.chunk_stride is not None
+        length, stride = self.chunk_length, self.chunk_stride
+        chunked = length is not None and stride is not None and max_length is None
+        if length is not None and stride is not None and max_length is None and (truncation or padding):
             if truncation:
-                steps = math.floor(min(map(len, clips)) / self.chunk_stride)
+                steps = math.floor(min(map(len, clips)) / stride)
             else:
-                steps = math.ceil(max(map(len, clips)) / self.chunk_stride)
+                steps = math.ceil(max(map(len, clips)) / stride)
                 padding = "max_length"
-            max_length = (steps - 1) * self.chunk_stride + self.chunk_length
+            max_length = (steps - 1) * stride + length
         features = BatchFeature()
         if not chunked or truncation or padding:
             clips, mask = self._pad(clips, padding, truncation, max_length)
@@ -167,11 +159,52 @@ class EncodecFeatureExtractor:
                 raise ValueError(f"Expected stereo audio but example has {clip.shape[-1]} channels")
         return [clip.astype(np.float32) if clip.dtype == np.float64 else clip for clip in clips]
 
+    def pad(
+        self,
+        processed_features: Any,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+    ) -> BatchFeature:
+        """Pad `input_values` that are already arrays or lists `[T]` or `[T, C]`, as transformers' extractors do.
+
+        Args:
+            processed_features: a dictionary of lists of items, or a list of dictionaries of one item each.
+            padding, max_length, truncation, return_tensors: as in a call; cutting also needs `max_length`.
+            pad_to_multiple_of: samples to which lengths are rounded up.
+            return_attention_mask: whether to add `attention_mask` `[B, T]`, 1 where there is audio.
+        """
+        if isinstance(processed_features, (list, tuple)):
+            keys = processed_features[0].keys()
+            processed_features = {key: [item[key] for item in processed_features] for key in keys}
+        if truncation and (padding != "max_length" or max_length is None):
+            raise ValueError("truncation expects padding='max_length' and max_length")
+        clips = [np.asarray(clip) for clip in processed_features[self.model_input_names[0]]]
+        clips = [clip.astype(np.float32) if clip.dtype == np.float64 else clip for clip in clips]
+        clips, mask = self._pad(clips, padding, truncation, max_length, pad_to_multiple_of or 1)
+        features = BatchFeature({self.model_input_names[0]: clips})
+        if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
+            features["attention_mask"] = mask
+        if return_tensors is not None and not (return_tensors == "np" and isinstance(mask, list)):
+            for name, value in features.items():  # items of unequal lengths stay a list, as in transformers
+                features[name] = _to_tensor(value, return_tensors)
+        return features
+
     def _pad(
-        self, clips: list[Array], padding: bool | str, truncation: bool, max_length: int | None
+        self,
+        clips: list[Array],
+        padding: bool | str,
+        truncation: bool,
+        max_length: int | None,
+        multiple: int = 1,
     ) -> tuple[list[Array], Array | list[Array]]:
         if padding not in (True, False, "longest", "max_length", "do_not_pad"):
             raise ValueError(f"padding must be a bool, 'longest', 'max_length' or 'do_not_pad', got {padding!r}")
+        if max_length is not None:
+            max_length = -(-max_length // multiple) * multiple
         if truncation:
             if max_length is None:
                 raise ValueError("When setting ``truncation=True``, make sure that ``max_length`` is defined.")
@@ -180,7 +213,7 @@ class EncodecFeatureExtractor:
             raise ValueError("When setting ``padding=max_length``, make sure that max_length is defined")
         masks = [np.ones(len(clip), dtype=np.int32) for clip in clips]
         if padding in (True, "longest", "max_length"):
-            target = max_length if padding == "max_length" else max(map(len, clips))
+            target = max_length if padding == "max_length" else -(-max(map(len, clips)) // multiple) * multiple
             assert target is not None
             masks = [np.pad(mask, (0, max(0, target - len(mask)))) for mask in masks]
             clips = [self._pad_clip(clip, target) for clip in clips]
@@ -202,7 +235,9 @@ class EncodecFeatureExtractor:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """All settings, those that it was given and does not know included."""
         return {
+            **self._extra,
             "feature_extractor_type": type(self).__name__,
             "feature_size": self.feature_size,
             "sampling_rate": self.sampling_rate,
@@ -213,26 +248,44 @@ class EncodecFeatureExtractor:
             "overlap": self.overlap,
         }
 
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Write `preprocessor_config.json` into `folder`, which is made if missing."""
+    def to_json_string(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+    def to_json_file(self, path: str | PathLike[str]) -> None:
+        Path(path).write_text(self.to_json_string(), encoding="utf-8")
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> list[str]:
+        """Write `preprocessor_config.json` into `folder`, which is made if missing. Returns its path, in a list."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_dict(), indent=2, sort_keys=True)
-        (Path(folder) / PREPROCESSOR_NAME).write_text(text + "\n", encoding="utf-8")
+        self.to_json_file(Path(folder) / PREPROCESSOR_NAME)
+        return [str(Path(folder) / PREPROCESSOR_NAME)]
 
     @classmethod
-    def from_pretrained(cls, name: str | PathLike[str], **hub_options: Any) -> "EncodecFeatureExtractor":
-        """The extractor of a model, by any name `EncodecModel.from_pretrained` takes. Raises `CheckpointError`."""
-        path = hub.find_file(name, PREPROCESSOR_NAME, **hub_options)
-        if path is None:
-            config = hub.find_file(name, hub.CONFIG_NAME, **hub_options)
-            if config is None:
-                raise CheckpointError(f"{name} has neither {PREPROCESSOR_NAME} nor {hub.CONFIG_NAME}")
-            return cls.from_config(EncodecConfig.from_json_file(config))
+    def from_dict(cls, values: dict[str, Any], **changes: Any) -> "EncodecFeatureExtractor":
+        return cls(**{**values, **changes})
+
+    @classmethod
+    def from_json_file(cls, path: str | PathLike[str], **changes: Any) -> "EncodecFeatureExtractor":
+        """Read a preprocessor_config.json. Raises `CheckpointError` if it is none."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**values)
-        except (OSError, ValueError, TypeError) as error:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")), **changes)
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise CheckpointError(f"cannot read {path}: {error}") from error
+
+    @classmethod
+    def from_pretrained(cls, name: str | PathLike[str], **options: Any) -> "EncodecFeatureExtractor":
+        """The extractor of a model, by any name `EncodecModel.from_pretrained` takes.
+
+        `options` are those of `hub.find_file`; all others replace what the file says. Raises `CheckpointError`.
+        """
+        changes = {key: options.pop(key) for key in list(options) if key not in hub.HUB_OPTIONS}
+        path = hub.find_file(name, PREPROCESSOR_NAME, **options)
+        if path is not None:
+            return cls.from_json_file(path, **changes)
+        config = hub.find_file(name, hub.CONFIG_NAME, **options)
+        if config is None:
+            raise CheckpointError(f"{name} has neither {PREPROCESSOR_NAME} nor {hub.CONFIG_NAME}")
+        return cls.from_dict(cls.from_config(EncodecConfig.from_json_file(config)).to_dict(), **changes)
 
 
 def _to_tensor(value: Any, return_tensors: str) -> Any:

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import re
 import tempfile
 import threading
@@ -48,7 +49,7 @@ def find_file(name: str | PathLike[str], file: str, **options: Any) -> Path | No
     name = str(name)
     subfolder = options.get("subfolder") or ""
     folder = BUNDLED_FOLDER / name if name in bundled_models() else Path(name)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # False for names that no path can have
         path = folder / subfolder / file
         return path if path.is_file() else None
     if not _is_hub_id(name):

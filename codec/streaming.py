@@ -70,7 +70,7 @@ class EncoderStream:
     def _run(self, samples: Tensor, last: bool) -> list[Piece]:
         held, layers = (samples[..., :0], None) if self.state is None else self.state
         held = torch.cat([held, samples], dim=-1)
-        if self.model.config.chunk_length is None:
+        if not self.model.config.segmented:
             pieces, held, layers = self._frames(held, layers, last)
         else:
             pieces, held = self._segments(held, last)
@@ -89,7 +89,7 @@ class EncoderStream:
 
     def _segments(self, held: Tensor, last: bool) -> tuple[list[Piece], Tensor]:
         config = self.model.config
-        length, stride = config.chunk_length or 0, config.chunk_stride or 0
+        length, stride = config.chunk_length or 0, config.segment_stride
         codebooks = config.codebooks_for(self.bandwidth)
         pieces = []
         while held.shape[-1] >= (1 if last else length):
@@ -123,7 +123,7 @@ class DecoderStream:
         if (scale is not None) != self.model.config.normalize:
             raise ValueError(f"this model {'needs a' if scale is None else 'takes no'} scale with its codes")
         self.model.quantizer.check(codes.transpose(0, 1))
-        if self.model.config.chunk_length is None:
+        if not self.model.config.segmented:
             return self._frames(self.model.quantizer.decode(codes.transpose(0, 1)), last=False)
         return self._segment(codes, scale)
 
@@ -135,7 +135,7 @@ class DecoderStream:
         """
         if self.state is None:
             return torch.empty(1, self.model.config.audio_channels, 0, dtype=self.model.dtype, device=self.model.device)
-        if self.model.config.chunk_length is None:
+        if not self.model.config.segmented:
             return self._frames(self.state[0][..., :0], last=True)
         audio, weight = self.state[:2]
         self.state = None
@@ -154,7 +154,7 @@ class DecoderStream:
     def _segment(self, codes: Tensor, scale: Tensor | None) -> Tensor:
         """Overlap-add as in `EncodecModel.decode`. State: weighted audio and weights that may still grow, whether
         the clip must have ended because its segment was shorter than the stride, and the first segment's length."""
-        stride = self.model.config.chunk_stride or 0
+        stride = self.model.config.segment_stride
         if self.state is not None and self.state[2]:
             raise ValueError("the segment before this one was short, so it must be the last; flush comes next")
         piece = self.model.decode_segment(codes, scale)
@@ -172,5 +172,5 @@ class DecoderStream:
 
 def _require_streamable(model: EncodecModel) -> None:
     config = model.config
-    if config.chunk_length is None and not (config.use_causal_conv and config.norm_type == "weight_norm"):
+    if not config.segmented and not (config.use_causal_conv and config.norm_type == "weight_norm"):
         raise ValueError("only a causal model with weight_norm, or one with segments (chunk_length_s), can stream")

@@ -6,6 +6,7 @@ In memory weights are plain (weight norm folded) under transformers' names. On d
 import copy
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def find(name: str | PathLike[str], **hub_options: Any) -> Checkpoint:
     """
     name = str(name)
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # False for names that no path can have
         if path.suffix != ".th":
             raise CheckpointError(f"{name} is a file but not a .th checkpoint; give its folder instead")
         check_name_digest(path)

@@ -1,15 +1,14 @@
 """Public corpora: where their files lie under a data folder, who speaks, and how torchaudio downloads them."""
 
-import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pandas as pd
 
-REACHABLE_TIMEOUT_S = 3.0
+from codec.hub import reachable
+
 TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --force-reinstall 'torch<2.15' torchaudio"
 
 
@@ -76,20 +75,6 @@ class CommonVoice(Corpus):
             table = pd.read_csv(folder / f"{subset}.tsv", sep="\t", quoting=3, usecols=["client_id", "path"])
             for row in table.sort_values("path").itertuples():
                 yield folder / "clips" / str(row.path), str(row.client_id)
-
-
-def reachable(url: str) -> bool:
-    """Whether a connection to the host of a URL opens within three seconds, its name looked up included."""
-    parsed = urlparse(url)
-    address = (parsed.hostname or "", parsed.port or (80 if parsed.scheme == "http" else 443))
-    pool = ThreadPoolExecutor(1)
-    try:
-        pool.submit(lambda: socket.create_connection(address, REACHABLE_TIMEOUT_S).close()).result(REACHABLE_TIMEOUT_S)
-    except (OSError, TimeoutError):
-        return False
-    finally:
-        pool.shutdown(wait=False)
-    return True
 
 
 def _librispeech(root: Path, subset: str) -> object:

@@ -121,18 +121,16 @@ def read_header(file: BinaryIO) -> Header:
 
 def piece_frames(config: EncodecConfig, audio_length: int) -> Iterator[int]:
     """Frames of each piece of a clip: of the model's segments, or of stretches of a clip that is coded whole."""
-    hop = config.hop_length
-    if config.chunk_length is None or config.chunk_stride is None:
-        frames = -(-audio_length // hop)
-        yield from (min(PIECE_FRAMES, frames - start) for start in range(0, frames, PIECE_FRAMES))
+    if config.segmented:
+        yield from (config.frames(span.stop - span.start) for span in config.segments(audio_length))
     else:
-        for start in range(0, audio_length, config.chunk_stride):
-            yield -(-min(config.chunk_length, audio_length - start) // hop)
+        frames = config.frames(audio_length)
+        yield from (min(PIECE_FRAMES, frames - start) for start in range(0, frames, PIECE_FRAMES))
 
 
 def piece_count(config: EncodecConfig, audio_length: int) -> int:
     """How many pieces `piece_frames` names: the segments of a file of version 1."""
-    return -(-audio_length // (config.chunk_stride or PIECE_FRAMES * config.hop_length))
+    return len(config.segments(audio_length)) if config.segmented else -(-config.frames(audio_length) // PIECE_FRAMES)
 
 
 class Writer:
@@ -161,7 +159,7 @@ class Writer:
             if self._stream is None:
                 self._stream = entropy.CompatibleEncoder(self._lm, self._header.codebooks, bodies)
             self._stream.push(piece.codes)
-            if self._config.chunk_length is not None:
+            if self._config.segmented:
                 self._end_stream()
 
     def finish(self, file: BinaryIO, audio_length: int) -> Header:
@@ -198,7 +196,7 @@ def read(
 
 
 def _read_version_0(file: BinaryIO, header: Header, config: EncodecConfig, lm: LanguageModel | None) -> Iterator[Piece]:
-    whole = config.chunk_length is None
+    whole = not config.segmented
     decoder = None
     for frames in piece_frames(config, header.audio_length):
         scale = _read_scale(_read(file, _SCALE.size, "a scale")) if config.normalize else None

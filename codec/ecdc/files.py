@@ -94,7 +94,7 @@ def compress_codes(
     writer = Writer(header, model.config, lm)
     start = 0
     for n, frames in enumerate(container.piece_frames(model.config, audio_length)):
-        if model.config.chunk_length is None:
+        if not model.config.segmented:
             writer.add(Piece(codes[0, :, start : start + frames]))
             start += frames
         else:
@@ -180,11 +180,11 @@ def describe(file: BinaryIO, model: EncodecModel | None = None) -> dict[str, str
     duration_s = header.audio_length / config.sampling_rate
     nominal = header.codebooks * config.codebook_nbits * config.frame_rate / 1000
     segments = container.piece_count(config, header.audio_length)
-    if header.version == 0 and config.chunk_length is None:
+    if header.version == 0 and not config.segmented:
         segments = min(1, segments)
     checksums = "none in version 0"
     if header.version == 1:
-        checksums = f"damaged: {', '.join(map(str, damaged))}" if damaged else "all right"
+        checksums = f"damaged: {', '.join(map(str, damaged))}" if damaged else "ok"
     return {
         "format": f"version {header.version}" + (", portable" if header.version else ", as facebook's"),
         "model": " ".join([header.model, header.model_sha256]).strip(),
@@ -261,7 +261,7 @@ def _check_audio(model: EncodecModel, wav: Tensor) -> None:
 
 def _pieces(model: EncodecModel, coded: Iterable[tuple[Tensor, Tensor | None]]) -> Iterator[Piece]:
     """What an encoder stream gives -> the pieces of `container.piece_frames`."""
-    if model.config.chunk_length is not None:
+    if model.config.segmented:
         yield from (Piece(codes[0].cpu(), None if scale is None else scale.item()) for codes, scale in coded)
         return
     held = torch.zeros(0, 0, dtype=torch.int64)
@@ -294,7 +294,7 @@ def _decode_all(model: EncodecModel, header: Header, pieces: Iterator[Piece]) ->
         factor = torch.full((1, 1), scale or 0.0, dtype=model.dtype, device=model.device) if config.normalize else None
         if codes is not None:
             yield stream.push(like.copy_(codes), factor)
-        elif config.chunk_length is None:
+        elif not config.segmented:
             yield stream.flush()
             yield torch.zeros(1, config.audio_channels, frames * config.hop_length)
         else:

@@ -166,6 +166,87 @@ def test_damage_is_named(small_folder, damage, message):
     assert "\n" not in str(raised.value)
 
 
+EMBED = "quantizer.layers.0.codebook.embed"
+STEM = "encoder.layers.0.conv.parametrizations.weight.original"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: _edit_weights(f, f"{STEM}1", torch.tensor(1.0)), "of norm and direction"),
+        (lambda f: _edit_weights(f, f"{STEM}1", torch.ones(2)), "of norm and direction"),
+        (lambda f: _edit_weights(f, f"{STEM}0", torch.ones(3, 1, 1)), "of norm and direction"),
+        (lambda f: _edit_weights(f, f"{STEM}0", torch.ones(0)), "of norm and direction"),
+        (lambda f: _edit_weights(f, f"{STEM}1", torch.ones(2, 1, 7, dtype=torch.complex64)), "expected real numbers"),
+        (lambda f: _edit_bias(f, torch.complex64), r"has type torch.complex64, expected float16"),
+        (lambda f: _edit_bias(f, torch.float8_e4m3fn), r"has type torch.float8_e4m3fn, expected float16"),
+        (lambda f: _edit_bias(f, torch.int32), r"has type torch.int32, expected float16"),
+        (lambda f: _edit_config(f, normalize="no"), "normalize must be True or False, got 'no'"),
+        (lambda f: _edit_config(f, use_causal_conv=1), "use_causal_conv must be True or False"),
+        (lambda f: _edit_config(f, num_filters=True), "num_filters must be a positive integer, got True"),
+        (lambda f: _edit_config(f, chunk_length_s=1e-30, overlap=0.1), "chunk_length_s must be at least one sample"),
+        (
+            lambda f: _edit_config(f, chunk_length_s=float("inf"), overlap=0.1),
+            "chunk_length_s must be None",
+        ),
+        (lambda f: _edit_config(f, chunk_length_s=1, overlap=0.99999), "overlap must be one at which"),
+        (lambda f: _edit_config(f, upsampling_ratios=5), "upsampling_ratios must be a list"),
+        (lambda f: _edit_config(f, target_bandwidths=["x"]), "target_bandwidths must be a list of positive kbps"),
+        (lambda f: _edit_config(f, target_bandwidths=[1e9]), "target_bandwidths must be those of 1 to 1024 codebooks"),
+        (lambda f: _edit_config(f, num_lstm_layers=10**9), "num_lstm_layers must be an integer from 1 to 1024"),
+        (lambda f: _edit_config(f, num_lstm_layers=1000), "describes 2[0-9]{3} layers, there are"),
+        (lambda f: _edit_config(f, hidden_size=2**31 - 1, codebook_dim=None), "describes no model|has shape"),
+        (lambda f: _edit_config(f, pad_mode="x" * 5_000), "pad_mode must be one of"),
+        (lambda f: _edit_config(f, dilation_growth_rate=10**6, num_residual_layers=900), "kernels span at most"),
+        (lambda f: (f / "config.json").write_text("[" * 100_000), "cannot read the configuration"),
+        (lambda f: _edit_weights(f, "x" * 5_000, torch.ones(1)), "has unknown 1 weights, among them 'xxx"),
+        (
+            lambda f: _edit_weights(f, "quantizer.layers.0.codebook.embed", torch.full((16, 4), 1e30)),
+            "squares overflow",
+        ),
+        (lambda f: _scale_weights(f, 1e30), "the weights overflow in torch.float32: a test signal gives NaN"),
+    ],
+)
+def test_hostile_checkpoints_are_refused_in_one_short_line(small_folder, damage, message):
+    damage(small_folder)
+    with pytest.raises(CheckpointError, match=message) as raised:
+        EncodecModel.from_pretrained(small_folder)
+    assert len(str(raised.value)) < 600
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["../x", "./x/y", "a/b--c", "x" * 5_000])
+def test_names_that_are_none_of_the_hub(name):
+    with pytest.raises(CheckpointError, match=r"no model '.*expected one of encodec_24khz_tiny") as raised:
+        EncodecModel.from_pretrained(name)
+    assert len(str(raised.value)) < 600
+
+
+def test_sparse_and_meta_tensors_are_refused(small_folder):
+    state = load_file(small_folder / "model.safetensors")
+    (small_folder / "model.safetensors").unlink()
+    for value in (torch.ones(32).to_sparse(), torch.ones(32, device="meta")):
+        torch.save({**state, "decoder.layers.0.conv.bias": value}, small_folder / "pytorch_model.bin")
+        with pytest.raises(CheckpointError):
+            EncodecModel.from_pretrained(small_folder)
+
+
+def test_the_configuration_of_released_models_cannot_be_changed_through_a_model(tmp_path):
+    path = save_th(random_facebook("24khz"), tmp_path)
+    EncodecModel.from_pretrained(path).config.sampling_rate = 1
+    assert weights.FACEBOOK_CONFIGS["facebook/encodec_24khz"].sampling_rate == 24_000
+
+
+def _edit_bias(folder, dtype):
+    _edit_weights(folder, "encoder.layers.0.conv.bias", torch.ones(2).to(dtype))
+
+
+def _scale_weights(folder, factor):
+    state = load_file(folder / "model.safetensors")
+    scaled = {key: value * factor if key.endswith(".original0") else value for key, value in state.items()}
+    save_file(scaled, folder / "model.safetensors")
+
+
 def _edit_config(folder, **changes):
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
