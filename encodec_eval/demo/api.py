@@ -13,7 +13,7 @@ from encodec_eval.demo.coding import to_gradio_error
 from encodec_eval.demo.settings import QUEUE_LENGTH
 
 MAX_OF_A_SESSION = 4
-MAX_OF_AN_ADDRESS = QUEUE_LENGTH // 2
+MAX_OF_AN_ADDRESS = 3 * QUEUE_LENGTH // 4
 
 
 def file_input(label: str) -> gr.File:
@@ -50,8 +50,8 @@ def shortened(value: object) -> str:
 
 
 def limit_queue(queue: Queue) -> None:
-    """Refuse what would let one client fill the queue: more than 4 waiting calls of a session, half of the queue of an
-    address. Calls through MCP share one session, and the address of this machine."""
+    """Refuse what would let one client fill the queue: more than 4 calls of a session, running or waiting, and more of
+    an address than three quarters of the queue. Calls through MCP share one session, and this machine's address."""
     push = queue.push
 
     async def limited(body: Any, request: Any, username: str | None) -> Any:
