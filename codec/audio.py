@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -20,6 +20,12 @@ logger = logging.getLogger(__name__)
 
 FilePath = str | PathLike[str]
 
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz: the rates between which audio is resampled
+ZERO_CROSSINGS, ROLLOFF = 6, 0.99  # of the filter: the defaults of torchaudio.functional.resample
+MAX_KERNEL = 1 << 21  # taps of torchaudio's table: 8 MB; pairs of the usual rates need 1.7 million at most
+TAPS_AT_ONCE = 1 << 21
+UNKNOWN = (1 << 63) - 1  # libsndfile's length of a file whose header does not tell
+
 
 @dataclass(frozen=True)
 class AudioInfo:
@@ -34,10 +40,22 @@ class AudioInfo:
         return self.frames / self.sample_rate
 
 
-def info(path: FilePath) -> AudioInfo:
-    """Read the header of an audio file. Raises `AudioError` where `load` would for a missing file or no audio."""
+def info(path: FilePath, at_most_s: float = math.inf) -> AudioInfo:
+    """Read the header of an audio file. Raises `AudioError` where `load` would for a missing file or no audio.
+
+    A length that the header does not tell, as that of a FLAC written to a pipe, is counted by decoding, which stops
+    soon after `at_most_s` seconds.
+    """
     with _open(path) as file:
-        return AudioInfo(file.samplerate, file.channels, file.frames)
+        header = AudioInfo(file.samplerate, file.channels, file.frames)
+    if header.frames != UNKNOWN:
+        return header
+    counted = 0
+    for block in stream(path, 1 << 16):
+        counted += block.shape[-1]
+        if counted > at_most_s * header.sample_rate:
+            break
+    return replace(header, frames=counted)
 
 
 def load(path: FilePath, start: int = 0, frames: int | None = None) -> tuple[Tensor, int]:
@@ -115,10 +133,50 @@ def save_blocks(
 
 
 def resample(wav: Tensor, from_rate: int, to_rate: int) -> Tensor:
-    """Band-limited resampling of `[..., T]` from one rate to another (Hz): `ceil(T * to_rate / from_rate)` samples."""
+    """Band-limited resampling of `[..., T]` from one rate to another (Hz): `ceil(T * to_rate / from_rate)` samples.
+
+    The filter is torchaudio's at any ratio. Raises `AudioError` for rates outside 1 kHz to 768 kHz.
+    """
     if from_rate == to_rate:
         return wav
-    return torchaudio.functional.resample(wav, from_rate, to_rate)
+    for rate in (from_rate, to_rate):
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise AudioError(f"cannot resample audio at {rate} Hz: expected {MIN_RATE} to {MAX_RATE} Hz")
+    divisor = math.gcd(from_rate, to_rate)
+    old, new = from_rate // divisor, to_rate // divisor
+    if new * (old + 2 * _reach(old, new)) <= MAX_KERNEL:
+        return torchaudio.functional.resample(wav, from_rate, to_rate)
+    return _resample_directly(wav, old, new)
+
+
+def _reach(old: int, new: int) -> int:
+    """Input samples to either side that the filter needs: six zero crossings of the lower rate's sinc."""
+    return math.ceil(ZERO_CROSSINGS / ROLLOFF * max(1, old / new))
+
+
+def _resample_directly(wav: Tensor, old: int, new: int) -> Tensor:
+    """What torchaudio computes, without its table of the filter at each of `new` phases.
+
+    The table grows with the product of the reduced rates (0.8 GB from 8,009 to 24,000 Hz). Here the filter is
+    evaluated for some output samples at a time: h(t) = sinc(t) cos²(πt / 12), t in zero crossings.
+    """
+    reach = _reach(old, new)
+    samples = wav.shape[-1]
+    length = -(-samples * new // old)
+    padded = torch.nn.functional.pad(wav, (reach, reach + 2))
+    scale = ROLLOFF * min(1, new / old)
+    taps = torch.arange(-reach, reach + 2)
+    at_once = max(1, TAPS_AT_ONCE // (len(taps) * max(1, wav.numel() // max(1, samples))))
+    pieces = []
+    for first in range(0, length, at_once):
+        position = torch.arange(first, min(first + at_once, length)) * old  # in 1 / new of an input sample
+        whole = position // new
+        t = scale * (taps - (position % new)[:, None].double() / new)
+        t = t.clamp(-ZERO_CROSSINGS, ZERO_CROSSINGS)
+        kernel = scale * torch.sinc(t) * torch.cos(math.pi / 2 / ZERO_CROSSINGS * t) ** 2
+        heard = padded[..., whole[:, None] + (taps + reach)]
+        pieces.append((heard * kernel.to(wav)).sum(-1))
+    return torch.cat(pieces, dim=-1) if pieces else wav[..., :0]
 
 
 def resample_blocks(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> Iterator[Tensor]:
@@ -128,8 +186,7 @@ def resample_blocks(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> I
         return
     divisor = math.gcd(from_rate, to_rate)
     old, new = from_rate // divisor, to_rate // divisor
-    # The filter reaches six zero crossings of the lower rate's sinc, at 0.99 of its band, to either side.
-    margin = old * (math.ceil(6 / 0.99 * max(1, old / new) / old) + 1)
+    margin = old * (math.ceil(_reach(old, new) / old) + 1)
     held, done = None, 0  # samples still needed, and how many of them are only the past of others
     for block in blocks:
         held = block if held is None else torch.cat([held, block], dim=-1)
@@ -151,10 +208,26 @@ def to_channels(wav: Tensor, channels: int) -> Tensor:
     return wav.mean(dim=0, keepdim=True) if channels == 1 else wav.expand(2, -1)
 
 
+class _SoundFile(sf.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file that is read without a seek after each block where its length is unknown: that seek fails at its end."""
+
+    def seekable(self) -> bool:
+        return bool(self.frames != UNKNOWN and super().seekable())
+
+
+def _skip(file: sf.SoundFile, samples: int) -> None:
+    """Go to a sample, by decoding what is before it where the file cannot seek."""
+    if file.seekable():
+        file.seek(samples)
+        return
+    while samples and (read := len(file.read(min(samples, 1 << 16)))):
+        samples -= read
+
+
 def _open(path: FilePath) -> sf.SoundFile:
     if not Path(path).is_file():
         raise AudioError(f"{path} is not a file")
     try:
-        return sf.SoundFile(path)
+        return _SoundFile(path)
     except (sf.LibsndfileError, TypeError, ValueError) as error:
         raise AudioError(f"{path} is not audio that libsndfile can read: {error}") from error

@@ -57,9 +57,10 @@ class Stack(Layer):
     def _run_in_blocks(self, part: slice, x: Tensor, states: States, last: bool) -> tuple[Tensor, States]:
         """As `_run`, but one item and `block_steps` of its steps after the other, for the processor's cache.
 
-        Only the LSTM, which reads all its weights every step, is faster on the whole batch.
+        Only the LSTM, which reads all its weights every step, is faster on the whole batch. In training everything
+        is: each operation costs a call forward, a node and a call backward.
         """
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or self.training:
             return self._run(part, x, states, last)
         if len(x) > 1 and last and all(state is None for state in states):
             return torch.cat([self._run_in_blocks(part, item, states, last)[0] for item in torch.split(x, 1)]), states

@@ -30,6 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "evaluate"
     try:
+        with terminable():
+            return run_command(name, arguments, given)
+    except KeyboardInterrupt as error:
+        kept = "; finished scores are on disk, and the same command resumes from there" if name == "evaluate" else ""
+        print(f"stopped{kept}", file=sys.stderr)
+        return 143 if isinstance(error, Terminated) else 130
+
+
+def run_command(name: str, arguments: list[str], given: list[str]) -> int:
+    """Run a subcommand with its own arguments; `given` is the whole command, for the record. Returns the exit code."""
+    try:
         module = importlib.import_module(COMMANDS[name][0])
         from codec import CodecError
         from encodec_eval.types import EvalError
@@ -41,14 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=f"python -m encodec_eval {name}", description=module.__doc__)
     module.add_arguments(parser)
     try:
-        with terminable():
-            return int(module.main(parser.parse_args(arguments, argparse.Namespace(argv=given))))
+        return int(module.main(parser.parse_args(arguments, argparse.Namespace(argv=given))))
     except (EvalError, CodecError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt as error:
-        print("stopped; every finished score is on disk, and the same command resumes from there", file=sys.stderr)
-        return 143 if isinstance(error, Terminated) else 130
 
 
 class Terminated(KeyboardInterrupt):

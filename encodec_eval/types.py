@@ -5,7 +5,7 @@ Shapes: audio is `[C, T]` float32 with full scale at 1, codes are `[K, F]` or, s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:  # reading results needs no torch
     from torch import Tensor
@@ -74,7 +74,12 @@ class Output:
 
 
 class System(Protocol):
-    """A codec under test: audio in, audio and bytes out. Instances are small, picklable and load their model late."""
+    """A codec under test: audio in, audio and bytes out. Instances are small, picklable and load their model late.
+
+    `packages`: names on PyPI of the packages whose version can change its output, beside those of every run.
+    """
+
+    packages: ClassVar[tuple[str, ...]]
 
     @property
     def points(self) -> Sequence[Point]:
@@ -123,6 +128,7 @@ class Metric(Measure):
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
     resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
     `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
+    `packages` are those on PyPI that it needs beside those of every run; `extra` is the extra that installs them.
     """
 
     range: tuple[float, float]
@@ -130,7 +136,7 @@ class Metric(Measure):
     sample_rate: int | None = None
     channels: Literal["mono", "each"] = "mono"
     max_piece_s: float | None = None
-    package: str | None = None
+    packages: tuple[str, ...] = ()
     extra: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""Who may import whom: `app.py` -> `encodec_eval` -> `codec`, no cycles inside a package, bits without torch."""
+"""Who may import whom: `app.py` -> `encodec_eval` -> `codec`, rooms in order, no cycles inside a package."""
 
 import ast
 import graphlib
@@ -49,6 +49,34 @@ def test_no_cycles(package):
     imports = _package_imports(package)
     graph = {module: {name for name in imported if name in imports} for module, imported in imports.items()}
     assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
+
+
+@pytest.mark.parametrize(
+    ("room", "closed_to"),
+    [
+        ("codec", {"codec.training"}),
+        ("encodec_eval.systems", {"encodec_eval.run", "encodec_eval.report", "encodec_eval.commands"}),
+        ("encodec_eval.metrics", {"encodec_eval.systems", "encodec_eval.run", "encodec_eval.report"}),
+        ("encodec_eval.report", {"encodec_eval.demo", "encodec_eval.mushra", "encodec_eval.commands"}),
+        ("encodec_eval.player", {"encodec_eval.demo", "encodec_eval.mushra", "encodec_eval.run"}),
+        ("encodec_eval.demo", {"encodec_eval.mushra", "encodec_eval.commands"}),
+        ("encodec_eval.mushra", {"encodec_eval.demo", "encodec_eval.commands"}),
+    ],
+)
+def test_rooms_keep_their_order(room, closed_to):
+    for module, imported in _package_imports(room.split(".")[0]).items():
+        inside = module == room or module.startswith(room + ".")
+        if inside and not any(module.startswith(closed) for closed in closed_to):
+            found = {
+                name for name in imported for closed in closed_to if name == closed or name.startswith(closed + ".")
+            }
+            assert not found, f"{module} imports {', '.join(sorted(found))}"
+
+
+def test_the_codec_loads_nothing_that_only_others_need():
+    script = "import sys, codec; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"gradio", "pesq", "pystoi", "pandas", "matplotlib", "encodec_eval"} & set(loaded.stdout.split())
 
 
 def test_one_file_of_the_codec_touches_soundfile():

@@ -1,26 +1,27 @@
 """`python -m codec.training --data DIR --config NAME`: train a model; with torchrun, on several devices."""
 
 import argparse
+import ast
 import dataclasses
 import functools
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import torch
 import torch.distributed as dist
 
 from codec.errors import CodecError
 from codec.model import EncodecModel
 from codec.training import curves
-from codec.training.configs import CONFIGS
+from codec.training.configs import CONFIGS, TrainingConfig
 from codec.training.data import Crops
 from codec.training.start import companded_start
 from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
+from codec.training.validation import Validation
+from codec.training.widen import widen
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, rank: int) -> None:
-    config = CONFIGS[options.config]
+    config = _override(CONFIGS[options.config], options.set)
     if options.steps is not None:
         if options.steps < 1:
             raise CodecError(f"--steps must be at least 1, not {options.steps}")
@@ -69,37 +70,37 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     data = crops(rank=rank)
     logger.info("%.2f hours of audio in %d files", data.hours, len(data.files))
     torch.manual_seed(options.seed)
-    model = EncodecModel.from_pretrained(options.init) if options.init else EncodecModel(config.model)
-    if model.config.hop_length != config.model.hop_length or model.config.hidden_size != config.model.hidden_size:
-        raise CodecError(f"{options.init} is not a model of configuration {options.config}")
+    model = EncodecModel(config.model)
+    if options.init:
+        widen(EncodecModel.from_pretrained(options.init), model)
     if config.start == "companded" and not options.init and not options.resume:
         companded_start(model, crops(rank=0).__getitem__)  # the same in every process
-    trainer = Trainer(config, model, data, folder, device or options.device, options.seed)
+    fitted = bool(options.init) or config.start == "companded"
+    trainer = Trainer(config, model, data, folder, device or options.device, options.seed, fitted)
     if options.resume:
         trainer.resume()
-    validate = functools.partial(evaluate, options.validation, options.limit) if options.validation else None
+    validate = Validation(options.validation, options.limit) if options.validation else None
     trainer.run(options.hours, options.save_every, validate, options.validate_every, options.workers)
     if trainer.lead:
         logger.info("curves in %s, model in %s", curves.plot(folder / CURVES_NAME), folder / "model")
 
 
-def evaluate(clips: str, limit: int | None, model: Path) -> dict[str, float]:
-    """Score a model with the evaluation command, a program of its own above this package in the order of imports.
-
-    Returns the mean of every metric at every bandwidth, by names such as `pesq_6`.
-    Raises `CodecError` with the command's last line if it fails.
-    """
-    out = model.parent / "validation"
-    command = [sys.executable, "-m", "encodec_eval", "--set", clips, "--model", str(model), "--out", str(out)]
-    command += ["--metrics", "pesq", "stoi", "si_snr", "--overwrite", "--jobs", "1"]
-    command += ["--limit", str(limit)] if limit else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CodecError(f"validation failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    table = pd.read_csv(out / "summary.csv")
-    table = table[table.metric.isin(["pesq", "stoi", "si_snr"])]
-    kbps = table.system.str.rsplit("@", n=1).str[-1]
-    return dict(zip(table.metric + "_" + kbps, table["mean"].astype(float), strict=True))
+def _override(config: TrainingConfig, assignments: Sequence[str]) -> TrainingConfig:
+    """`NAME=VALUE` of the configuration's fields, `NAME.NAME=VALUE` of those inside them; values as in Python."""
+    for assignment in assignments:
+        name, _, text = assignment.partition("=")
+        outer, _, inner = name.partition(".")
+        try:
+            value = ast.literal_eval(text)
+            old = getattr(config, outer)
+            if inner and isinstance(old, dict):
+                value = {**old, inner: value}
+            elif inner:
+                value = dataclasses.replace(old, **{inner: value})
+            config = dataclasses.replace(config, **{outer: value})
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise CodecError(f"--set expected NAME=VALUE of a field of the configuration, got {assignment}") from error
+    return config
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,10 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--steps", type=int, help="of the run, over which the rate falls to 0, if not the configuration's"
     )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value of a configuration's field"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun 'cuda' is each its own")
     parser.add_argument("--batch", type=int, help="items per step and process, instead of the configuration's")
-    parser.add_argument("--validation", help="set or folder of held-out speakers, as in encodec_eval --set")
-    parser.add_argument("--limit", type=int, help="clips of the validation set to use")
+    parser.add_argument("--validation", type=Path, help="folder of held-out recordings")
+    parser.add_argument("--limit", type=int, help="recordings of that folder to use")
     parser.add_argument("--validate-every", type=int, default=5000, metavar="STEPS")
     parser.add_argument("--save-every", type=int, default=500, metavar="STEPS")
     parser.add_argument("--workers", type=int, default=0, help="processes that read audio")

@@ -33,6 +33,8 @@ class TrainingConfig:
         commitment_weight: of the commitment loss, which does not pass through the output and is not balanced.
         start: "random", or "companded": see `codec.training.start`.
         frozen_encoder: train the decoder alone, on an encoder and codebooks that stay.
+        encoder_lr: the encoder's learning rate, as a share of the decoder's.
+        codebook_decay: of the moving averages that the codebooks are (0.99 in the paper).
         discriminator: None trains without one.
         ema_decay: of the weights that are validated and exported.
     """
@@ -50,6 +52,8 @@ class TrainingConfig:
     commitment_weight: float = 1.0
     start: str = "random"
     frozen_encoder: bool = False
+    encoder_lr: float = 1.0
+    codebook_decay: float = 0.99
     discriminator: DiscriminatorConfig | None = None
     ema_decay: float = 0.999
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -86,6 +90,20 @@ CONFIGS: dict[str, TrainingConfig] = {
         discriminator=DiscriminatorConfig(windows=(4096, 2048, 1024, 512, 256), update_probability=0.5),
     ),
     "encodec_24khz_tiny": TrainingConfig(EncodecConfig(**_TINY), crop_s=0.4, **_TINY_TRAINING),
+    # All parts together, from the model that the configuration above leaves (or a later one).
+    "encodec_24khz_tiny_joint": TrainingConfig(
+        EncodecConfig(**_TINY),
+        **_TINY_TRAINING
+        | {
+            "crop_s": 1.0,
+            "warmup_steps": 300,
+            "frozen_encoder": False,
+            "encoder_lr": 0.3,
+            "codebook_decay": 0.998,
+            "ema_decay": 0.995,
+            "augmentation": Augmentation((-25.0, 5.0), mix_probability=0.0, silence_rms=0.012, loud_probability=0.1),
+        },
+    ),
     # A causal network with weight norm, which a closed-form start can be written for; segments, scale and overlap-add
     # are those of the 48 kHz model.
     "encodec_48khz_tiny": TrainingConfig(

@@ -24,13 +24,16 @@ class Augmentation:
     """How crops become training items.
 
     gain_db: range of the random gain of each crop. mix_probability: of adding a second crop, `mix_db` relative to the
-    first. silence_rms: crops quieter than this (before the gain) are drawn again.
+    first. silence_rms: crops quieter than this (before the gain) are drawn again. loud_probability: of a level of
+    `loud_dbfs` (RMS) in place of a gain; what then exceeds full scale is clipped, as in overdriven recordings.
     """
 
     gain_db: tuple[float, float] = (-10.0, 6.0)
     mix_probability: float = 0.1
     mix_db: tuple[float, float] = (-15.0, 5.0)
     silence_rms: float = 0.003
+    loud_probability: float = 0.0
+    loud_dbfs: tuple[float, float] = (-14.0, -3.0)
 
 
 class Crops(Dataset[Tensor]):
@@ -82,6 +85,9 @@ class Crops(Dataset[Tensor]):
             other = self._crop(rng)
             level = float(item.pow(2).mean().sqrt() / other.pow(2).mean().sqrt())
             item = item + other * level * _gain(rng, self.augmentation.mix_db)
+        if self.augmentation.loud_probability and rng.random() < self.augmentation.loud_probability:
+            level = _gain(rng, self.augmentation.loud_dbfs)
+            item = (item * level / item.pow(2).mean().sqrt()).clamp(-1, 1)
         if self.normalize:  # as the model does with every segment
             return item / (item.mean(dim=0).pow(2).mean().sqrt() + 1e-8)
         return item / max(1.0, float(item.abs().max()))

@@ -1,7 +1,7 @@
 """Train the language model of a codec on the codes of a folder of audio: `python -m codec.training.language_model`.
 
 Codes are extracted once to the work folder, and training resumes from its last state there; both are kept by what
-makes the codes, so another encoder starts anew. The learning rate falls to 0 at `--hours` of training.
+makes the codes, so another encoder starts anew. The learning rate falls to 0 at the last of `--steps`.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import codec
 from codec.errors import CodecError
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from codec.training.data import EXTENSIONS
-from codec.training.optimizer import Muon
+from codec.training.optimizer import Muon, warmed_cosine
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ SIZES = LanguageModelConfig(dim=128, feed_forward=512)
 PIECE_S = 20  # of audio; each piece gets a gain of its own
 GAINS_DB = (-15.0, 0.0)
 FRAMES, BATCH, HEADS = 300, 3, 8
-MATRIX_RATE, RATE, WARM_UP = 0.01, 2e-3, 0.05  # of the layers by Muon, of all else by Adam; share of the time
+MATRIX_RATE, RATE, WARM_UP = 0.01, 2e-3, 0.05  # of the layers by Muon, of all else by Adam; share of the steps
 DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
 HELD_OUT = 8  # pieces
 SAVE_EVERY = 200  # steps
@@ -151,24 +151,25 @@ class Trainer:
             self.step, self.spent_s = state["step"], state["spent_s"]
             logger.info("resumed at step %d", self.step)
 
-    def run(self, codes: Sequence[np.ndarray], held_out: Sequence[Tensor], hours: float) -> None:
-        """Train until `hours` of clock time, earlier runs included, are spent."""
-        start = time.monotonic() - self.spent_s
-        while (progress := (time.monotonic() - start) / 3600 / hours) < 1:
-            self._step(codes, progress)
+    def run(
+        self, codes: Sequence[np.ndarray], held_out: Sequence[Tensor], steps: int, hours: float | None = None
+    ) -> None:
+        """Train until `steps`, earlier runs included, or for `hours` of clock time in this call."""
+        start, spent_s = time.monotonic(), self.spent_s
+        while self.step < steps and (hours is None or time.monotonic() - start < 3600 * hours):
+            self._step(codes, steps)
+            self.spent_s = spent_s + time.monotonic() - start
             if self.step % SAVE_EVERY == 0:
-                self.spent_s = time.monotonic() - start
                 self._save()
-                logger.info("step %d, %.1f %%: %s", self.step, 100 * progress, _report(self.lm, held_out))
-        self.spent_s = time.monotonic() - start
+                logger.info("step %d of %d: %s", self.step, steps, _report(self.lm, held_out))
         self._save()
-        logger.info("done after %d steps: %s", self.step, _report(self.lm, held_out))
+        logger.info("%d steps in %.2f h: %s", self.step, self.spent_s / 3600, _report(self.lm, held_out))
 
-    def _step(self, codes: Sequence[np.ndarray], progress: float) -> None:
+    def _step(self, codes: Sequence[np.ndarray], steps: int) -> None:
         rng = random.Random(self.step)
         for optimizer, rate in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * min(1.0, progress / WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
+                group["lr"] = rate * warmed_cosine(self.step, steps, round(WARM_UP * steps))
         depth = min(rng.choices(DEPTHS, DEPTH_SHARES)[0], self.lm.config.codebooks)
         heads = rng.sample(range(depth), min(HEADS, depth))
         offset = 0 if rng.random() < 0.4 else int(2 ** rng.uniform(0, 14))
@@ -200,7 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="file to write: language_model.safetensors")
     parser.add_argument("--name", default="tiny-lm", help="name that files coded with it carry")
     parser.add_argument("--init", type=Path, help="begin from this language model of the same sizes")
-    parser.add_argument("--hours", type=float, default=1.5, help="of training, codes not included (default 1.5)")
+    parser.add_argument("--steps", type=int, default=6000, help="of the run (default 6000)")
+    parser.add_argument("--hours", type=float, help="stop after this long; the same command resumes")
     parser.add_argument("--audio-hours", type=float, default=math.inf, help="of the audio to use, chosen at random")
     parser.add_argument("--threads", type=int, default=1)
     return parser
@@ -221,7 +223,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.init is not None:
         start_from(lm, LanguageModel.load(options.init), held_out)
     logger.info("%d pieces; start: %s", len(codes), _report(lm, held_out))
-    Trainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.hours)
+    Trainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.steps, options.hours)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lm.save(options.out)
     saved = LanguageModel.load(options.out)

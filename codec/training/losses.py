@@ -3,10 +3,12 @@
 Every function returns a scalar, the mean over batch and channels. Audio is `[B, C, T]`.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
+import torchaudio.functional
 from torch import Tensor, nn
 
 FeatureMaps = Sequence[Sequence[Tensor]]  # of each discriminator, of each of its layers
@@ -145,11 +147,9 @@ def feature_matching_loss(real: FeatureMaps, fake: FeatureMaps) -> Tensor:
 
 def mel_bank(window: int, mels: int, sample_rate: int) -> Tensor:
     """Triangular mel filters `[window / 2 + 1, mels]` with peaks of 1; short windows leave the lowest ones empty."""
-    points = torch.linspace(0, 2595 * float(torch.log10(torch.tensor(1 + sample_rate / 1400))), mels + 2)
-    edges = 700 * (10 ** (points / 2595) - 1)
-    rise, fall = edges[1:-1] - edges[:-2], edges[2:] - edges[1:-1]
-    frequencies = torch.linspace(0, sample_rate / 2, window // 2 + 1).unsqueeze(1)
-    return torch.minimum((frequencies - edges[:-2]) / rise, (edges[2:] - frequencies) / fall).clamp(min=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "At least one mel filterbank has all zero values")
+        return torchaudio.functional.melscale_fbanks(window // 2 + 1, 0.0, sample_rate / 2, mels, sample_rate)
 
 
 def spectrum(wav: Tensor, window: Tensor) -> Tensor:

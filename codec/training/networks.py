@@ -21,8 +21,8 @@ class Generator(nn.Module):
         super().__init__()
         self.encoder, self.decoder, self.quantizer = model.encoder, model.decoder, quantizer
         self.frozen_encoder = frozen_encoder
-        self.encoder.requires_grad_(not frozen_encoder)
-        self.decoder.requires_grad_(True)
+        self.encoder.train().requires_grad_(not frozen_encoder)
+        self.decoder.train().requires_grad_(True)
 
     def forward(self, wav: Tensor, codebooks: int) -> tuple[Tensor, Tensor, Tensor]:
         """Audio of the length of `wav [B, C, T]`, the commitment loss, and codes `[K, B, F]`."""

@@ -4,6 +4,7 @@ K. Jordan, "Muon: an optimizer for hidden layers in neural networks", 2024. Here
 the weight's own typical singular value, so one learning rate fits layers of any scale.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ class Muon(Optimizer):
     """Optimiser for convolutions, LSTMs and their biases.
 
     Args:
-        params: parameters; those of fewer than two dimensions are trained by Adam.
+        params: parameters or groups of them; those of fewer than two dimensions are trained by Adam.
         lr: change of a matrix per step, relative to its typical singular value.
         vector_lr: Adam's rate at the initial `lr`; it follows the schedule of `lr`.
         momentum: of both. beta2: of Adam's second moment.
@@ -26,7 +27,7 @@ class Muon(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 1e-3,
         vector_lr: float = 3e-5,
         momentum: float = 0.95,
@@ -74,3 +75,8 @@ def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:
         square = wide @ wide.T
         wide = a * wide + (b * square + c * square @ square) @ wide
     return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
+
+
+def warmed_cosine(step: int, steps: int, warmup_steps: int) -> float:
+    """Factor of a learning rate: a linear rise times a cosine from 1 at step 0 to 0 at `steps`."""
+    return min(1.0, (step + 1) / max(1, warmup_steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -60,29 +60,33 @@ class QuantizerTrainer(nn.Module):
         """Quantise `[B, D, F]` with a number of codebooks, one for all items or one for each; learn in training mode.
 
         Returns the quantised latents `[B, D, F]`, whose gradient goes straight to `latents`, and the codes `[K, B, F]`
-        of the largest number of codebooks.
+        of the largest number of codebooks, 0 where an item uses fewer.
         """
         batch, dimension, frames = latents.shape
-        counts = [codebooks] * batch if isinstance(codebooks, int) else list(codebooks)
-        if len(counts) != batch or min(counts) < 1 or max(counts) > len(self.quantizer.layers):
-            raise ValueError(f"codebooks must be 1 to {len(self.quantizer.layers)} for each of {batch} items: {counts}")
+        counts = torch.tensor([codebooks] * batch if isinstance(codebooks, int) else list(codebooks))
+        if len(counts) != batch or int(counts.min()) < 1 or int(counts.max()) > len(self.quantizer.layers):
+            raise ValueError(
+                f"expected 1 to {len(self.quantizer.layers)} codebooks for each of {batch} items, got {counts.tolist()}"
+            )
+        # Sorted by their number of codebooks, the rows that a codebook quantises are the first ones.
+        order = counts.argsort(descending=True, stable=True)
         with torch.no_grad():
             if self.training and not self.started:
                 self.start(latents)
-            wanted = torch.tensor(counts, device=latents.device).repeat_interleave(frames)
-            residual = _rows(latents).clone()
+            residual = _rows(latents[order.to(latents.device)]).clone()
             codes = []
-            for index, codebook in enumerate(self.quantizer.codebooks[: max(counts)]):
-                indices = codebook.search(residual)
-                active = wanted > index
-                rest = residual - F.embedding(indices, codebook.embed)  # by the codewords that were searched
+            for index, codebook in enumerate(self.quantizer.codebooks[: _largest(counts)]):
+                rows = residual[: int((counts > index).sum()) * frames]
+                indices = codebook.search(rows)
+                rest = rows - F.embedding(indices, codebook.embed)  # by the codewords that were searched
                 if self.training:
-                    self._accumulate(index, residual[active], indices[active])
-                residual = torch.where(active.unsqueeze(1), rest, residual)
-                codes.append(indices.view(batch, frames))
-            residual = residual.view(batch, frames, dimension).transpose(1, 2)
+                    self._accumulate(index, rows, indices)
+                residual[: len(rows)] = rest
+                codes.append(F.pad(indices, (0, len(residual) - len(indices))).view(batch, frames))
+            back = order.argsort().to(latents.device)
+            residual = residual.view(batch, frames, dimension).transpose(1, 2)[back]
         # (x - residual) as a value, the identity as a derivative.
-        return latents - residual.detach(), torch.stack(codes)
+        return latents - residual.detach(), torch.stack(codes)[:, back]
 
     def _accumulate(self, index: int, residual: Tensor, indices: Tensor) -> None:
         """Moving averages of one codebook from the residuals `[M, D]` assigned to its codewords."""
@@ -152,6 +156,14 @@ def perplexity(codes: Tensor, codebook_size: int) -> Tensor:
 
 def _rows(latents: Tensor) -> Tensor:
     return latents.detach().transpose(1, 2).reshape(-1, latents.shape[1])
+
+
+def _largest(counts: Tensor) -> int:
+    """Of all processes, which must update every codebook together."""
+    most = counts.max()
+    if dist.is_initialized():
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+    return int(most)
 
 
 def _gather(rows: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from codec.model import EncodecModel
 from codec.training import transform
-from codec.training.optimizer import Muon
+from codec.training.optimizer import Muon, warmed_cosine
 from codec.training.quantizer import QuantizerTrainer
 from codec.training.transform import BlockTransform
 from codec.training.wiring import wire
@@ -65,7 +65,7 @@ def teach_encoder(
     errors: list[tuple[float, float]] = []
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            group["lr"] = lr * warmed_cosine(step, steps, warmup_steps=20)
         wav = batches(step)
         coefficients, levels, unused = regression_errors(model.encoder(wav), fitted.latents(wav), len(fitted.basis))
         optimizer.zero_grad(set_to_none=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from codec.model import EncodecModel
@@ -22,14 +22,14 @@ from codec.training.configs import TrainingConfig
 from codec.training.curves import append
 from codec.training.data import Crops
 from codec.training.networks import Adversary, Generator, distributed
-from codec.training.optimizer import Muon
+from codec.training.optimizer import Muon, warmed_cosine
 from codec.training.quantizer import QuantizerTrainer, perplexity
 
 logger = logging.getLogger(__name__)
 
 STATE_NAME = "state.pt"
 CURVES_NAME = "curves.csv"
-Validate = Callable[[Path], dict[str, float]]  # an exported model's folder -> metrics
+Validate = Callable[[EncodecModel], dict[str, float]]
 
 
 class Trainer:
@@ -42,6 +42,7 @@ class Trainer:
         config: of the run. model: of `config.model`; at its start (see `codec.training.start`).
         data: training batches; its rank must be this process's.
         folder: of the run's state, curves and exported model.
+        fitted: the model has codebooks to go on from; otherwise the first batch's latents give them.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Trainer:
         folder: Path,
         device: str | torch.device = "cpu",
         seed: int = 0,
+        fitted: bool = False,
     ) -> None:
         self.config, self.data, self.folder, self.seed = config, data, folder, seed
         self.device = torch.device(device)
@@ -59,9 +61,10 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0  # of audio, over all processes
         self.hours = 0.0  # of wall clock
-        quantizer = QuantizerTrainer(model.quantizer, seed=seed).to(self.device)
+        quantizer = QuantizerTrainer(model.quantizer, config.codebook_decay, seed=seed).to(self.device)
+        quantizer.started.fill_(fitted)
         self.generator = Generator(model, quantizer.train(not config.frozen_encoder), config.frozen_encoder)
-        self.optimizer = _optimizer(config, [p for p in self.generator.parameters() if p.requires_grad])
+        self.optimizer = _optimizer(config, model)
         self.average = deepcopy({k: v.detach() for k, v in model.state_dict().items()})
         rate = config.model.sampling_rate
         self.mel = losses.MelLoss(rate).to(self.device)
@@ -82,11 +85,12 @@ class Trainer:
         """Learn from one batch `[B, C, T]`. Returns the losses, and the perplexity of the first codebook used."""
         rng = np.random.default_rng((self.seed, self.step))  # equal in all processes
         rates = self.config.model.target_bandwidths
-        codebooks = self.config.model.codebooks_for(rates[int(rng.integers(len(rates)))])
+        drawn = rng.integers(len(rates), size=(self._world(), len(wav)))[self._rank()]
+        codebooks = [self.config.model.codebooks_for(rates[index]) for index in drawn]
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.lr * _schedule(self.step, self.config.warmup_steps, self.config.steps)
+            group["lr"] = group["peak"] * warmed_cosine(self.step, self.config.steps, self.config.warmup_steps)
         estimate, commitment, codes = self.parallel(wav, codebooks)
-        report = {"codebooks": float(codebooks)}
+        report = {"codebooks": float(np.mean(codebooks))}
         report["perplexity_1"] = float(perplexity(codes[:1], self.config.model.codebook_size))
         adversary = self.adversary
         if adversary is not None and self.step < adversary.config.start_step:
@@ -126,7 +130,7 @@ class Trainer:
         """Train until `config.steps`, or for `hours` of wall clock in this call, writing state and curves on the way.
 
         Args:
-            save_every, validate_every: steps. validate: called with the folder of the exported model.
+            save_every, validate_every: steps. validate: called with the averaged model.
             workers: processes that read audio.
         """
         started, hours_before = time.monotonic(), self.hours
@@ -144,18 +148,22 @@ class Trainer:
                 row = _mean(reports)
                 reports = []
                 if validate is not None and (finished or self.step % validate_every == 0) and self.lead:
-                    row |= validate(self.export())
+                    row |= validate(self.averaged())
                 self.save(row)
             if finished:
                 break
         if self.lead:
             self.export()
 
+    def averaged(self) -> EncodecModel:
+        """A copy of the model with averaged weights, on the CPU."""
+        model = EncodecModel(self.config.model)
+        model.load_state_dict(self.average)
+        return model.eval().requires_grad_(False)
+
     def export(self) -> Path:
         """Write the averaged model in transformers' format. Returns its folder."""
-        averaged = EncodecModel(self.config.model)
-        averaged.load_state_dict(self.average)
-        averaged.save_pretrained(self.folder / "model")
+        self.averaged().save_pretrained(self.folder / "model")
         return self.folder / "model"
 
     def save(self, row: dict[str, float] | None = None) -> None:
@@ -223,6 +231,9 @@ class Trainer:
     def _world(self) -> int:
         return dist.get_world_size() if dist.is_initialized() else 1
 
+    def _rank(self) -> int:
+        return dist.get_rank() if dist.is_initialized() else 0
+
     def _everywhere(self, flag: bool) -> bool:
         """Whether any process says so: all must stop at the same step."""
         if not dist.is_initialized():
@@ -232,17 +243,20 @@ class Trainer:
         return bool(votes > 0)
 
 
-def _optimizer(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optimizer:
+    """Of what learns by gradients; each group keeps the `peak` of its learning rate."""
+    groups: list[dict[str, Any]] = [{"params": list(model.decoder.parameters()), "lr": config.lr}]
+    if not config.frozen_encoder:
+        groups.append({"params": list(model.encoder.parameters()), "lr": config.lr * config.encoder_lr})
     if config.optimizer == "muon":
-        return Muon(parameters, config.lr)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, config.lr, betas=(0.5, 0.9))
-    raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
-
-
-def _schedule(step: int, warmup: int, steps: int) -> float:
-    """Factor of the learning rate: a linear rise times a cosine from 1 to 0."""
-    return min(1.0, (step + 1) / max(1, warmup)) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        optimizer: torch.optim.Optimizer = Muon(groups, config.lr)
+    elif config.optimizer == "adam":
+        optimizer = torch.optim.Adam(groups, betas=(0.5, 0.9))
+    else:
+        raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
+    for group in optimizer.param_groups:
+        group["peak"] = group["lr"]
+    return optimizer
 
 
 def _mean(reports: list[dict[str, float]]) -> dict[str, float]:

@@ -23,7 +23,19 @@ _DECODER_DEVIATION = 0.03  # of those the decoder's LSTM has raised
 _ENCODER_GAIN, _DECODER_GAIN = 6.0, 14.0  # most that an LSTM adds to a signal, in units of the signal
 _DECODER_REST = 0.25  # of the signal passes the decoder's LSTM at its lowest gain
 _LEVEL_SCALE = 0.3  # of a level in nepers in the decoder
-_QUIET_RESIDUAL = 0.01
+# Random weights are scaled by these where they stand beside the signal: small enough not to disturb it at the start,
+# large enough that gradients reach them.
+_QUIET_RESIDUAL = 0.01  # of a residual block's output
+_QUIET_CELLS = 0.03  # of an LSTM's cell inputs
+_QUIET_OUTPUT_GATE = -1.5  # bias: such a gate passes 18 %
+_FORGETTING_GATE = -4.0  # bias: such a gate keeps 2 % of a cell, so that a gain is of the present frame alone
+_QUIET_GATES = 0.1  # of the gates' inputs from the signal
+_QUIET_RECURRENCE = 0.3
+_LOUD_CELLS = 30  # of cells that carry nothing, relative to `_QUIET_CELLS`: there they are to shape the levels
+# A detector's hidden unit has this deviation before its ELU, so that both its sides see their own half of the signal.
+_DETECTOR_DEVIATION = 2.4
+_DETECTOR_GAIN = 0.15
+_LEVEL_PASS = 1.5  # sum of the weights that pass a level on: what ELUs took away comes back
 
 
 @torch.no_grad()
@@ -40,8 +52,8 @@ def wire(model: EncodecModel, transform: BlockTransform) -> None:
         if isinstance(module, Lstm):
             lstm: Any = module.lstm
             for weights in lstm.parameters():
-                weights[2 * lstm.hidden_size : 3 * lstm.hidden_size].mul_(0.03)
-            lstm.bias_ih_l0[3 * lstm.hidden_size :] = -1.5
+                weights[2 * lstm.hidden_size : 3 * lstm.hidden_size].mul_(_QUIET_CELLS)
+            lstm.bias_ih_l0[3 * lstm.hidden_size :] = _QUIET_OUTPUT_GATE
     _wire_encoder(model, transform)
     _wire_decoder(model, transform)
 
@@ -76,8 +88,7 @@ def _wire_encoder(model: EncodecModel, transform: BlockTransform) -> None:
     lstm: Any = next(layer for layer in layers if isinstance(layer, Lstm)).lstm
     _make_gains(lstm, kept, _ENCODER_GAIN, gate_bias=-1.0)
     hidden = lstm.hidden_size
-    # Cells that carry nothing are there to shape the levels: let them speak.
-    lstm.weight_ih_l0[2 * hidden + kept : 3 * hidden].mul_(30)
+    lstm.weight_ih_l0[2 * hidden + kept : 3 * hidden].mul_(_LOUD_CELLS)
     lstm.bias_ih_l0[3 * hidden + kept :].fill_(1.0)
 
 
@@ -162,10 +173,10 @@ def _detect_levels(block: ResidualBlock, carried: int) -> None:
     for pair in range(pairs):
         start = max(0, pair * carried // pairs - width // 2)
         window = first.weight[pair, start : min(carried, start + width)]
-        window.normal_(std=2.4 / DEVIATION / math.sqrt(3 * carried))
+        window.normal_(std=_DETECTOR_DEVIATION / DEVIATION / math.sqrt(3 * carried))
         first.weight[pairs + pair] = -first.weight[pair]
         target = carried + pair * spare // pairs
-        last.weight[target, [pair, pairs + pair]] = 0.15 / max(1.0, pairs / spare) ** 0.5
+        last.weight[target, [pair, pairs + pair]] = _DETECTOR_GAIN / max(1.0, pairs / spare) ** 0.5
     _bias(first)[:] = -OFFSET * first.weight[:, :carried].sum(dim=(1, 2))
 
 
@@ -176,21 +187,21 @@ def _pass_levels(conv: Conv, carried: int, kept: int) -> None:
     weight[kept:, :carried].mul_(0.1)
     weight[kept:, carried:].mul_(0.3)
     for index in range(spare_out):
-        weight[kept + index, carried + index * spare_in // spare_out] += 1.5 / weight.shape[2]
+        weight[kept + index, carried + index * spare_in // spare_out] += _LEVEL_PASS / weight.shape[2]
     _bias(conv.conv)[kept:] = 0.1
 
 
 def _make_gains(lstm: Any, carried: int, most: float, gate_bias: float) -> None:
     """Cells of carried channels: their own input, times two gates; they forget at once."""
     hidden = lstm.hidden_size
-    lstm.weight_hh_l0.mul_(0.3)
+    lstm.weight_hh_l0.mul_(_QUIET_RECURRENCE)
     for gate in (0, 3):
         rows = slice(gate * hidden, gate * hidden + carried)
-        lstm.weight_ih_l0[rows].mul_(0.1)
-        lstm.weight_hh_l0[rows].mul_(0.1)
+        lstm.weight_ih_l0[rows].mul_(_QUIET_GATES)
+        lstm.weight_hh_l0[rows].mul_(_QUIET_GATES)
         lstm.bias_ih_l0[rows] = gate_bias
         lstm.bias_hh_l0[rows] = 0
-    lstm.bias_ih_l0[hidden : hidden + carried] = -4.0
+    lstm.bias_ih_l0[hidden : hidden + carried] = _FORGETTING_GATE
     lstm.bias_hh_l0[hidden : 2 * hidden] = 0
     rows = slice(2 * hidden, 2 * hidden + carried)
     lstm.weight_ih_l0[rows].fill_(0)

@@ -3,8 +3,12 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -62,8 +66,8 @@ def main(arguments: argparse.Namespace) -> int:
             return RayEngine(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
         return LocalEngine(plan, arguments.jobs or os.cpu_count() or 1)
 
-    with tqdm(total=len(run.keys), unit="score", smoothing=0.05) as bar:
-        runner.execute(run, engine, arguments.overwrite, bar.update)
+    with progress_bar(len(run.keys)) as update:
+        runner.execute(run, engine, arguments.overwrite, update)
     finished = results.load(folder)
     render(finished, clip_set.clips, plan.systems)
     table = report.write_report(finished, arguments.reference)
@@ -75,6 +79,18 @@ def main(arguments: argparse.Namespace) -> int:
     if len(failed) and failed.value.isna().all():
         raise EvalError(f"nothing could be scored: {failed.reason.iloc[0]}")
     return 0
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
+    """A function that counts scores. The bar appears with its first call, so that a refused run shows none."""
+    with ExitStack() as stack:
+
+        @cache
+        def bar() -> "tqdm[NoReturn]":
+            return stack.enter_context(tqdm(total=total, unit="score", smoothing=0.05))
+
+        yield lambda count: bar().update(count)
 
 
 def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -> str:

@@ -116,6 +116,8 @@ def analyze_parser(parser: argparse.ArgumentParser) -> None:
 def analyze(arguments: argparse.Namespace) -> None:
     manifest = _find_manifest(arguments)
     ratings = read_ratings(result_files(arguments.results), manifest)
+    if manifest is None:
+        logger.warning("no %s: completeness is not checked; --manifest names one", FILE_NAME)
     preset = arguments.preset or (manifest.preset if manifest else "bs1534")
     dropped = incomplete(ratings, manifest) if manifest else []
     finished = ratings[~ratings["listener"].isin([each.listener for each in dropped])]
@@ -145,9 +147,6 @@ def _find_manifest(arguments: argparse.Namespace) -> Manifest | None:
     for folder in [parent for path in arguments.results for parent in (path.resolve(), *path.resolve().parents[:2])]:
         if (folder / FILE_NAME).is_file():
             return load_manifest(folder)
-    logger.warning(
-        "no %s near the results: stimuli are taken as conditions, and completeness is not checked", FILE_NAME
-    )
     return None
 
 
@@ -158,7 +157,7 @@ def simulate_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--noise", type=float, default=8, help="standard deviation of one score (default: %(default)s)")
     parser.add_argument("--truth", type=Path, help="JSON file: true score of each condition (default: evenly spread)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("simulated.csv"))
+    parser.add_argument("--out", type=Path, help="file (default: simulated.csv in the test's folder)")
     parser.set_defaults(run=simulate_listeners)
 
 
@@ -166,8 +165,10 @@ def simulate_listeners(arguments: argparse.Namespace) -> None:
     manifest = load_manifest(arguments.test)
     truth = _read_truth(arguments.truth, manifest) if arguments.truth else default_truth(manifest.conditions)
     rows = simulate(manifest, arguments.listeners, arguments.faulty, arguments.seed, arguments.noise, truth)
-    write_csv(arguments.out, rows)
-    print(f"{len(rows)} INVENTED ratings of {arguments.listeners} simulated listeners written to {arguments.out}")
+    folder = arguments.test if arguments.test.is_dir() else arguments.test.parent
+    out = arguments.out or folder / "simulated.csv"  # beside the real results, not among them
+    write_csv(out, rows)
+    print(f"{len(rows)} INVENTED ratings of {arguments.listeners} simulated listeners written to {out}")
 
 
 def _read_truth(path: Path, manifest: Manifest) -> dict[str, float]:

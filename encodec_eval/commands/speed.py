@@ -219,7 +219,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 def describe(table: pd.DataFrame, record: dict[str, object]) -> str:
     """The table and what it was measured on, in Markdown."""
-    packages = ", ".join(f"{name} {number}" for name, number in versions().items() if name in ("torch", "transformers"))
+    packages = ", ".join(f"{name} {number}" for name, number in versions(("torch", "transformers")).items())
     machine = ", ".join(f"{name} {value}" for name, value in cast(dict[str, object], record["machine"]).items())
     lines = [
         f"`{record['command']}`; {machine}; Python {platform.python_version()}, {packages}; commit {record['commit']}, "

@@ -1,54 +1,124 @@
 """The measured numbers of a session as an HTML table."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
-from encodec_eval.demo.session import QUALITY, SPEED, Session, Version
+from encodec_eval.demo.session import Session, Version
 from encodec_eval.metrics import METRICS
 
-_TABLE = """<div class="scroll" role="region" aria-label="Measured values" tabindex="0"><table>
-<thead><tr><td></td><th scope="colgroup" colspan="3">kbps</th><td></td><th
-scope="colgroup" colspan="3">Against the original</th>
-<th scope="colgroup" colspan="2">× real time</th></tr>
-<tr><th scope="col">Version</th><th scope="col">codes</th><th scope="col">file</th>
-<th scope="col">with LM</th><th scope="col">PCM&nbsp;÷</th>
-<th scope="col">SI-SNR&nbsp;dB</th><th scope="col">STOI</th><th scope="col">PESQ</th>
-<th scope="col">encode</th><th scope="col">decode</th></tr></thead><tbody>{rows}</tbody></table></div>{remarks}"""
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, what it means, the number in it, its decimals, whether it is still to come or failed."""
+
+    title: str
+    meaning: str
+    value: Callable[[Version], float | None]
+    digits: int
+    coming: Callable[[Version], bool] = lambda version: False
+    failed: Callable[[Version], bool] = lambda version: False
+
+
+def _metric(name: str, title: str, meaning: str) -> Column:
+    return Column(
+        title,
+        meaning,
+        lambda version: version.value(name),
+        METRICS[name].digits,
+        coming=lambda version: name not in version.scores,
+        failed=lambda version: name in version.scores and version.value(name) is None,
+    )
+
+
+COLUMNS = (
+    Column("codes, kbps", "rate of the coded signal alone", lambda v: v.payload_kbps, 1),
+    Column("file, kbps", "rate of the file: the codes and its header", lambda v: v.file_kbps, 1),
+    Column(
+        "with LM, kbps",
+        "rate of the file with its codes entropy-coded by the codec's language model: the same audio in fewer bytes",
+        lambda v: v.entropy_kbps,
+        1,
+        lambda v: v.codes is not None and v.entropy_coded is None,
+    ),
+    Column("PCM ÷", "how many times smaller the codes are than 16-bit PCM", lambda v: v.pcm_ratio, 0),
+    _metric("si_snr", "SI-SNR, dB", "level of the original over that of the error; higher is closer"),
+    _metric("stoi", "STOI (speech)", "intelligibility, 0 to 1; made for speech, says little on music"),
+    _metric("pesq", "PESQ (speech)", "quality, 1 to 4.64; made for speech, says little on music"),
+    _metric("x_realtime_decode", "decode, ×", "speed of decoding: seconds of audio in a second"),
+)
+
+
+def rate(version: Version) -> str:
+    """The nominal rate, which is enough under the name of a codec."""
+    return f"{version.point.nominal_kbps:g} kbps"
+
+
+def codec_name(version: Version) -> str:
+    """The codec of a version as it stands in headings."""
+    return "Opus" if version.point.series == "opus" else version.point.series
 
 
 def label(version: Version) -> str:
     """What a version is called: its nominal rate, and Opus by its name."""
-    rate = f"{version.point.nominal_kbps:g} kbps"
-    return f"Opus {rate}" if version.point.series == "opus" else rate
+    return f"Opus {rate(version)}" if version.point.series == "opus" else rate(version)
 
 
 def table(session: Session, remarks: Sequence[str] = ()) -> str:
-    """One row a version; "…" is still to come, "–" is not there. Below: the remarks, then why a number is missing."""
-    notes = dict.fromkeys(remarks)
+    """One row a version under the name of its codec; "…" is still to come, "–" is not there. Columns that nothing can
+    fill are left out. Below: the remarks, why a number is missing, and what the columns mean."""
+    columns = [column for column in COLUMNS if _filled(column, session)]
+    notes = dict.fromkeys([*session.remarks, *remarks])
     for version in session.versions:
         missing = [score for score in version.scores.values() if score.reason]
         notes |= dict.fromkeys(f"{METRICS[score.metric].title}: {score.reason}" for score in missing)
-    rows = "".join(_row(version, session.finished) for version in session.versions)
+    heads = "".join(f'<th scope="col">{column.title}</th>' for column in columns)
+    groups = groupby(session.versions, key=codec_name)
+    bodies = "".join(_body(series, list(versions), columns, session) for series, versions in groups)
     items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    return _TABLE.format(rows=rows, remarks=f"<ul class='remarks'>{items}</ul>" if items else "")
+    meanings = "".join(f"<dt>{column.title}</dt><dd>{column.meaning}</dd>" for column in columns)
+    return (
+        f'<table><thead><tr><th scope="col">Version</th>{heads}</tr></thead>{bodies}</table>'
+        + (f"<ul class='remarks'>{items}</ul>" if items else "")
+        + f"<details><summary>What the columns mean</summary><dl>{meanings}</dl></details>"
+    )
 
 
-def _row(version: Version, finished: bool) -> str:
-    entropy_coming = not finished and version.codes is not None
-    cells = [
-        _cell(version.payload_kbps, 1),
-        _cell(version.file_kbps, 1),
-        _cell(version.entropy_kbps, 1, entropy_coming),
-        _cell(version.pcm_ratio, 0),
-    ]
-    for name in (*QUALITY, *SPEED):
-        coming = not finished and name not in version.scores
-        cells.append(_cell(version.value(name), METRICS[name].digits, coming))
-    title = f"{html.escape(label(version))}<small>{html.escape(version.point.series)}</small>"
-    return f"<tr><th scope='row'>{title}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+def _filled(column: Column, session: Session) -> bool:
+    """Whether a version has this number, will have it, or has a reason not to."""
+    return not session.finished or any(
+        column.value(version) is not None or column.failed(version) for version in session.versions
+    )
 
 
-def _cell(value: float | None, digits: int, coming: bool = False) -> str:
+def _body(series: str, versions: list[Version], columns: Sequence[Column], session: Session) -> str:
+    title = f"{html.escape(series)}<small>{_encoding(versions)}</small>"
+    rows = "".join(_row(version, columns, session.finished) for version in versions)
+    return f"<tbody><tr class='codec'><th scope='rowgroup' colspan='{len(columns) + 1}'>{title}</th></tr>{rows}</tbody>"
+
+
+def _encoding(versions: Sequence[Version]) -> str:
+    """The speed of encoding, once where all versions come from one pass."""
+    speeds = [speed for version in versions if (speed := version.value("x_realtime_encode")) is not None]
+    if not speeds:
+        return ""
+    if max(speeds) - min(speeds) < 0.05:
+        once = ", once for all of them" if len(speeds) > 1 else ""
+        return f"encoded at {speeds[0]:.0f} × real time{once}"
+    return f"encoded at {min(speeds):.0f} to {max(speeds):.0f} × real time"
+
+
+def _row(version: Version, columns: Sequence[Column], finished: bool) -> str:
+    cells = "".join(
+        f'<td data-column="{column.title}">'
+        f"{_number(column.value(version), column.digits, not finished and column.coming(version))}</td>"
+        for column in columns
+    )
+    return f"<tr><th scope='row'>{rate(version)}</th>{cells}</tr>"
+
+
+def _number(value: float | None, digits: int, coming: bool) -> str:
     if value is None:
         return "…" if coming else "–"
     return f"{value:.{digits}f}"

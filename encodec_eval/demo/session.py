@@ -1,4 +1,4 @@
-"""One clip through every rate of a model, for a listener: audio files, measured numbers, files to take away."""
+"""One clip through every rate of a model, for a listener: audio files, measured numbers, files to download."""
 
 import io
 import logging
@@ -25,6 +25,11 @@ logger = logging.getLogger(__name__)
 
 QUALITY = ("si_snr", "stoi", "pesq")
 SPEED = ("x_realtime_encode", "x_realtime_decode")
+FORMATS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
+NO_CHECK_SUM = (
+    "This file cannot be checked: its format (.ecdc version 0) has no check sum. Damage would be heard, not reported; "
+    "files made with the language model (version 1) have one."
+)
 
 
 @dataclass
@@ -46,8 +51,8 @@ class Version:
 
     @property
     def files(self) -> list[Path]:
-        """What there is to take away."""
-        return [path for path in (self.wav, self.coded, self.entropy_coded) if path is not None]
+        """What there is to download; the entropy-coded file, which has a check sum, before the plain one."""
+        return [path for path in (self.wav, self.entropy_coded, self.coded) if path is not None]
 
     @property
     def payload_kbps(self) -> float | None:
@@ -81,21 +86,31 @@ class Version:
 class Session:
     """What one listener has made of one clip. Its files lie in `folder`; nothing is shared between sessions.
 
-    Once `finished`, it does not change any more.
+    `name` is the clip's, which the files carry; `doing` says what is being worked on. Once `finished`, it does not
+    change any more.
     """
 
     folder: Path
     model: str
+    name: str = "clip"
     versions: list[Version] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    doing: str = ""
     finished: bool = False
 
     @property
+    def stem(self) -> str:
+        """The clip's name as it begins the names of files: no ending, nothing but letters, digits and `._@+-`."""
+        return safe_name(Path(self.name).stem).strip("._")[:60] or "clip"
+
+    @property
     def original(self) -> Path:
-        return self.folder / "original.wav"
+        return self.folder / f"{self.stem}_original.wav"
 
     def add(self, output: Output, duration_s: float) -> None:
         """Write a version's audio and its coded file."""
-        name = safe_name(output.point.name)
+        point = output.point
+        name = safe_name(f"{self.stem}_{Path(point.series).name}_{point.nominal_kbps or 0:g}kbps")
         wav = self.folder / f"{name}.wav"
         codec.audio.save(wav, output.audio, output.sample_rate)
         version = Version(output.point, wav, duration_s, output.payload_bytes, 2 * output.audio.numel(), output.codes)
@@ -129,7 +144,7 @@ class Session:
         """A ZIP of the original where there is one, every version and the numbers."""
         numbers = self.folder / "numbers.csv"
         pd.DataFrame(self.rows()).to_csv(numbers, index=False)
-        path = self.folder / "versions.zip"
+        path = self.folder / f"{self.stem}_versions.zip"
         with zipfile.ZipFile(path, "w") as archive:
             original = [self.original] if self.original.exists() else []
             for file in (*original, numbers, *chain.from_iterable(version.files for version in self.versions)):
@@ -142,32 +157,46 @@ def load_clip(path: Path, max_s: float) -> tuple[Tensor, int]:
 
     Raises `AudioError` for what is not audio, `EvalError` for more than two channels or more than `max_s` seconds.
     """
-    header = codec.audio.info(path)
+    if not path.is_file():
+        raise EvalError(f"{path} is not a file")
+    try:
+        header = codec.audio.info(path, at_most_s=max_s)
+    except codec.AudioError as error:
+        raise EvalError(f"{path.name} is not an audio file that can be read: expected {FORMATS}") from error
     if header.channels not in (1, 2):
-        raise EvalError(f"{path.name} has {header.channels} channels; allowed are 1 and 2")
+        raise EvalError(f"{path.name} has {header.channels} channels: expected 1 or 2")
+    if not codec.audio.MIN_RATE <= header.sample_rate <= codec.audio.MAX_RATE:
+        raise EvalError(
+            f"{path.name} has a sample rate of {header.sample_rate} Hz: "
+            f"expected {codec.audio.MIN_RATE} to {codec.audio.MAX_RATE} Hz"
+        )
     if header.duration_s > max_s:
-        raise EvalError(f"{path.name} is {header.duration_s:.1f} s long; allowed are at most {max_s:g} s")
+        raise EvalError(f"{path.name} is {header.duration_s:.1f} s long: expected at most {max_s:g} s")
     return codec.audio.load(path)
 
 
-def listen(
+def code_clip(
     session: Session, audio: Tensor, sample_rate: int, system: Encodec, opus_kbps: Sequence[float] = ()
 ) -> Iterator[None]:
     """Fill a session with `audio [C, T]`; yields when there is more: the original, each version, each one's scores,
     each one's entropy-coded file where the model has a language model, and the end."""
     codec.audio.save(session.original, audio, sample_rate)
     clip = Clip("clip", str(session.original), sample_rate, audio.shape[0], audio.shape[-1])
-    yield
     opus = Opus(tuple(opus_kbps))
     each = (opus.process(audio, sample_rate, [point])[0] for point in opus.points)
+    points = [*system.points, *opus.points]
+    session.doing = "Encoding"
+    yield
     outputs = []
     for output in chain(system.outputs(audio, sample_rate, system.points), each):
         session.add(output, clip.duration_s)
         outputs.append(output)
+        session.doing = f"Decoding: {len(outputs)} of {len(points)}"
         yield
     metrics = [METRICS[name] for name in (*QUALITY, *SPEED)]
-    for version, output in zip(session.versions, outputs, strict=True):
+    for done, (version, output) in enumerate(zip(session.versions, outputs, strict=True), 1):
         version.scores = {s.metric: s for s in score(clip, audio, sample_rate, output, metrics)}
+        session.doing = f"Measuring: {done} of {len(points)}"
         yield
     try:
         lm = load_language_model(system.model)
@@ -177,26 +206,29 @@ def listen(
         for version in session.versions:
             if version.codes is not None:
                 session.add_entropy_coded(version, system.loaded, lm)
+                session.doing = f"Entropy coding: {version.point.nominal_kbps:g} kbps done"
                 yield
     session.finished = True
     yield
 
 
-def hear(session: Session, data: bytes, max_s: float, models: Mapping[str, str]) -> None:
+def open_ecdc(session: Session, data: bytes, max_s: float, models: Mapping[str, str]) -> None:
     """Fill a session with what an `.ecdc` file holds, decoded by that one of `models` (name: what to load) it names.
 
     Its header is judged before a model is loaded or anything decoded.
     Raises `EcdcError` for a damaged file, `EvalError` for another model or more than `max_s` seconds.
     """
+    if not data.startswith(b"ECDC"):
+        raise EvalError(f"{session.name} is not an .ecdc file")
     known = {Path(name).name: name for name in models}
     wanted = read_header(io.BytesIO(data)).model
     if wanted not in known:
-        raise EvalError(f"the file needs model {wanted!r}; here are {', '.join(known)}")
+        raise EvalError(f"the file needs model {wanted!r}: expected {', '.join(known)}")
     name = known[wanted]
     header, model, blocks = open_file(io.BytesIO(data), load_encodec(models[name], "cpu"))
     duration_s = header.audio_length / model.config.sampling_rate
     if not 0 < duration_s <= max_s:
-        raise EvalError(f"the file holds {duration_s:.1f} s; allowed are more than 0 and at most {max_s:g} s")
+        raise EvalError(f"the file holds {duration_s:.1f} s: expected more than 0 and at most {max_s:g} s")
     audio = torch.cat(list(blocks), dim=-1)
     kbps = header.codebooks * model.config.codebook_nbits * model.config.frame_rate / 1000
     output = Output(
@@ -204,4 +236,6 @@ def hear(session: Session, data: bytes, max_s: float, models: Mapping[str, str])
     )
     session.model = name
     session.add(output, duration_s)
+    if header.version == 0:
+        session.remarks.append(NO_CHECK_SUM)
     session.finished = True

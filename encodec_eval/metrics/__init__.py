@@ -1,8 +1,8 @@
 """The metrics: every file of this folder is one measure and names what it offers in `METRICS`."""
 
 import importlib
-import importlib.util
 import pkgutil
+from importlib.metadata import PackageNotFoundError, version
 
 from encodec_eval.types import EvalError, Metric
 
@@ -27,9 +27,19 @@ def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:
     for name in wanted:
         if name not in METRICS:
             raise EvalError(f"no metric {name!r}; expected {', '.join(METRICS)}")
-        package = METRICS[name].package
-        if package and importlib.util.find_spec(package) is None:
+        missing = [package for package in METRICS[name].packages if not installed(package)]
+        if missing:
+            extra = METRICS[name].extra
             raise EvalError(
-                f"metric {name} needs the package {package}: pip install 'encodec-tools[{METRICS[name].extra}]'"
+                f"metric {name} needs {', '.join(missing)}: pip install 'encodec-tools{f'[{extra}]' if extra else ''}'"
             )
     return wanted + [name for name in ALWAYS if name not in wanted]
+
+
+def installed(package: str) -> bool:
+    """Whether the package of that name on PyPI is installed."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True

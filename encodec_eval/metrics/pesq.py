@@ -34,6 +34,7 @@ METRICS = [
         function=partial(score, mode="wb"),
         sample_rate=16000,
         max_piece_s=20,
+        packages=("pesq",),
     ),
     Metric(
         name="pesq_nb",
@@ -45,5 +46,6 @@ METRICS = [
         function=partial(score, mode="nb"),
         sample_rate=8000,
         max_piece_s=20,
+        packages=("pesq",),
     ),
 ]

@@ -31,6 +31,7 @@ METRICS = [
         function=partial(score, extended=False),
         sample_rate=16000,
         digits=3,
+        packages=("pystoi",),
     ),
     Metric(
         name="estoi",
@@ -42,5 +43,6 @@ METRICS = [
         function=partial(score, extended=True),
         sample_rate=16000,
         digits=3,
+        packages=("pystoi",),
     ),
 ]

@@ -37,7 +37,7 @@ def _metric(mode: str, sample_rate: int, top: float, mapping: str) -> Metric:
         source=f"Chinen et al., ViSQOL v3, QoMEX 2020, {mapping}, through visqol-python",
         function=partial(score, mode=mode),
         sample_rate=sample_rate,
-        package="visqol",
+        packages=("visqol-python",),
         extra="visqol",
     )
 

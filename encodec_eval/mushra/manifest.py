@@ -9,6 +9,7 @@ from encodec_eval.types import EvalError
 
 REFERENCE, LOW_ANCHOR, MID_ANCHOR = "reference", "anchor35", "anchor70"  # the names that webMUSHRA uses
 FILE_NAME = "manifest.json"
+STIMULUS_ID = "s[0-9a-f]{12}"  # how ids of stimuli look, for telling them from names of conditions
 
 
 @dataclass(frozen=True)

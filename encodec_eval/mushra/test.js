@@ -47,6 +47,7 @@ async function playerFor(item, ids, attributes, session) {
 }
 
 const letter = (i) => String.fromCharCode(65 + i);
+const lettersOf = (stimuli, ids) => ids.map((id) => letter(stimuli.indexOf(id))).join(", ");
 
 function welcome(session, resumed) {
   const field = el("input", { id: "listener", maxLength: 40, value: session.listener, autocomplete: "off" });
@@ -95,23 +96,36 @@ async function trialPage(session, trial, { title, text, next, record }) {
     kept.ms += seconds * 1000;
     if (player.playing) kept.heard[ids[player.active]] = heard[ids[player.active]] += seconds;
     board.mark(player.active, heard);
+    allow();
   });
   const board = scoreBoard(ids, kept.scores, player, keep);
+  const following = button(record ? "Next" : "Begin the test", () => {
+    message.textContent = complaint(trial.stimuli, kept.scores);
+    if (message.textContent) return;
+    stop();
+    kept.done = true;
+    keep();
+    next();
+  });
+  const stillToHear = el("p", { className: "still", id: "still" });
+  following.setAttribute("aria-describedby", "still");
+  // Nobody goes on before every version was heard; what is missing stands beside the button.
+  const allow = () => {
+    const unheard = trial.stimuli.filter((id) => heard[id] < HEARD_S);
+    const text = unheard.length ? `Still to hear: ${lettersOf(trial.stimuli, unheard)}.` : "";
+    if (stillToHear.textContent !== text) stillToHear.textContent = text;
+    following.disabled = unheard.length > 0;
+  };
+  allow();
   show(
     el("p", { className: "progress", textContent: title }),
     heading("How close to the reference is each version?"),
     paragraph(text),
     player,
     board.element,
+    stillToHear,
     message,
-    button(record ? "Next" : "Begin the test", () => {
-      message.textContent = complaint(trial.stimuli, kept.scores, heard);
-      if (message.textContent) return;
-      stop();
-      kept.done = true;
-      keep();
-      next();
-    }),
+    following,
   );
 }
 
@@ -126,12 +140,9 @@ function watchListening(player, tick) {
   return () => clearInterval(timer);
 }
 
-function complaint(stimuli, scores, heard) {
-  const named = (list) => list.map((id) => letter(stimuli.indexOf(id))).join(", ");
-  const unheard = stimuli.filter((id) => heard[id] < HEARD_S);
-  if (unheard.length) return `Please listen to ${named(unheard)} too.`;
+function complaint(stimuli, scores) {
   const unrated = stimuli.filter((id) => !(id in scores));
-  if (unrated.length) return `Please rate ${named(unrated)} too.`;
+  if (unrated.length) return `Please rate ${lettersOf(stimuli, unrated)} too.`;
   if (!stimuli.some((id) => scores[id] === 100)) return "One version is the reference itself: give it 100.";
   return "";
 }

@@ -14,11 +14,14 @@ _FOLDER = Path(__file__).parent
 
 
 class Version(TypedDict, total=False):
-    """One version of a clip: what the button says, where the audio is (URL or data URL), a second, smaller line."""
+    """One version of a clip: what it is called, where the audio is (URL or data URL), a second, smaller line, the name
+    that versions of one group stand under, and what the button says there."""
 
     label: str
     url: str
     note: str
+    group: str
+    short: str
 
 
 def data_url(path: str | Path) -> str:

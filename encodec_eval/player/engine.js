@@ -139,17 +139,22 @@ function wavRate(bytes) {
 }
 
 // Decodes all URLs at one rate (the one given, else the highest that a WAV header names, else 48 kHz), padded with
-// silence to one length. `known` maps a URL to its buffer: what it has is not fetched again, and it follows `urls`.
+// silence to one length. `known` maps a URL to the promise of its buffer: what it has is not fetched again, even while
+// it is still on its way, and it follows `urls`.
 async function loadBuffers(urls, fixedRate = 0, known = new Map()) {
-  const files = new Map();
-  const fetchOne = async (url) => files.set(url, await audioBytes(url));
-  await Promise.all(urls.filter((url) => !known.has(url)).map(fetchOne));
-  const rate = fixedRate || Math.max(...[...files.values()].map(wavRate)) || 48000;
-  const decoder = new OfflineAudioContext(1, 1, Math.min(Math.max(rate, 8000), 96000));
-  const decodeOne = async ([url, bytes]) => known.set(url, await decoder.decodeAudioData(bytes));
-  await Promise.all([...files].map(decodeOne));
+  const missing = urls.filter((url) => !known.has(url));
+  const files = Promise.all(missing.map(audioBytes));
+  const decoder = files.then((all) => {
+    const rate = fixedRate || Math.max(...all.map(wavRate)) || 48000;
+    return new OfflineAudioContext(1, 1, Math.min(Math.max(rate, 8000), 96000));
+  });
+  missing.forEach((url, i) => {
+    const buffer = decoder.then(async (context) => context.decodeAudioData((await files)[i]));
+    known.set(url, buffer);
+    buffer.catch(() => known.delete(url)); // the next call tries again
+  });
   [...known.keys()].filter((url) => !urls.includes(url)).forEach((url) => known.delete(url));
-  const decoded = urls.map((url) => known.get(url));
+  const decoded = await Promise.all(urls.map((url) => known.get(url)));
   const length = Math.max(...decoded.map((buffer) => buffer.length));
   return decoded.map((buffer) => padded(buffer, length));
 }

@@ -1,5 +1,6 @@
 // <sync-player>: hear several versions of one clip as if there were one playback with a switch.
-// Set `player.versions = [{label, url, note}]`; url is a WAV (any format the browser decodes) or a data URL.
+// Set `player.versions = [{label, url, note, group, short}]`; url is a WAV (any format the browser decodes) or a data URL;
+// versions of one group stand together under its name, with the label's short form on their buttons.
 // Attributes: no-buttons (the page draws its own version buttons), no-keys (no keyboard outside the player), rate (in
 // Hz, what all versions are decoded at: give it where versions of other rates may follow).
 // Events: ready, play, pause, select {index}, loop {start, end} or null, error {message}. Tests read player.probe().
@@ -45,22 +46,31 @@ class SyncPlayer extends PlayerView {
   }
 
   // Resolves to true when all versions can be heard; to false when one failed (message shown, error sent) or a later
-  // call overtook this one. A list with the same first version is the same clip: position, loop and playback go on.
+  // call overtook this one. A list with the same first version is the same clip: position, loop and playback go on, and
+  // what an overtaken call brings is heard until the later one is there.
   async load(versions) {
-    const same = Boolean(this.buffers) && this.items[0].url === versions[0]?.url;
+    const same = this.items.length > 0 && this.items[0].url === versions[0]?.url;
     if (!same) this.unload();
     this.items = versions;
     if (!same) this.say(versions.length ? "Loading…" : "");
     this.drawVersions();
     if (!versions.length) return false;
+    const known = this.known;
     let buffers;
     try {
-      buffers = await loadBuffers(versions.map(({ url }) => url), Number(this.getAttribute("rate")), this.known);
+      buffers = await loadBuffers(versions.map(({ url }) => url), Number(this.getAttribute("rate")), known);
     } catch (error) {
       if (this.items === versions) this.fail(`The audio could not be loaded: ${error.message}`);
       return false;
     }
-    if (this.items !== versions) return false;
+    const overtaken = this.items !== versions;
+    const more = known === this.known && buffers.length > (this.buffers?.length ?? 0);
+    if (overtaken && !more) return false;
+    this.take(buffers);
+    return !overtaken;
+  }
+
+  take(buffers) {
     this.buffers = buffers;
     this.duration = buffers[0].duration;
     if (this.active >= buffers.length) this.active = 0;
@@ -73,7 +83,6 @@ class SyncPlayer extends PlayerView {
     this.drawVersions();
     this.paint();
     this.send("ready");
-    return true;
   }
 
   unload() {

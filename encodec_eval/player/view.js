@@ -27,6 +27,7 @@ class PlayerView extends HTMLElement {
         this.shadowRoot.querySelector(`.${name}`),
       ]),
     );
+    this.buttons = [];
     this.ui.wave.onpointerdown = (event) => this.drag(event);
     this.buildHandles();
   }
@@ -61,26 +62,32 @@ class PlayerView extends HTMLElement {
   }
 
   showActive() {
-    [...this.ui.versions.children].forEach((button, i) => button.setAttribute("aria-pressed", i === this.active));
+    this.buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === this.active));
   }
 
   drawVersions() {
-    const focused = [...this.ui.versions.children].indexOf(this.shadowRoot.activeElement);
-    this.ui.versions.replaceChildren(
-      ...this.items.map(({ label, note }, i) => {
-        const button = document.createElement("button");
-        const text = document.createElement("span");
-        text.textContent = label;
-        if (note) text.append(Object.assign(document.createElement("small"), { textContent: note }));
-        if (i < 9) button.append(Object.assign(document.createElement("kbd"), { textContent: i + 1 }));
-        button.append(text);
-        button.disabled = !this.buffers?.[i];
-        button.onclick = () => this.select(i);
-        return button;
-      }),
-    );
-    this.ui.versions.children[focused]?.focus();
+    const focused = this.buttons.indexOf(this.shadowRoot.activeElement);
+    this.buttons = this.items.map((item, i) => this.versionButton(item, i));
+    const groups = [];
+    this.items.forEach(({ group }, i) => {
+      if (!i || group !== this.items[i - 1].group) groups.push(groupOf(group));
+      groups.at(-1).querySelector(".row").append(this.buttons[i]);
+    });
+    this.ui.versions.replaceChildren(...groups);
+    this.buttons[focused]?.focus();
     this.showActive();
+  }
+
+  versionButton({ label, short, note }, i) {
+    const button = document.createElement("button");
+    const text = document.createElement("span");
+    text.textContent = short ?? label;
+    if (note) text.append(Object.assign(document.createElement("small"), { textContent: note }));
+    if (i < 9) button.append(Object.assign(document.createElement("kbd"), { textContent: i + 1 }));
+    button.append(text);
+    button.disabled = !this.buffers?.[i];
+    button.onclick = () => this.select(i);
+    return button;
   }
 
   drawWave(buffer) {
@@ -158,6 +165,22 @@ class PlayerView extends HTMLElement {
     const box = this.ui.wave.getBoundingClientRect();
     return Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * this.duration;
   }
+}
+
+// A row of buttons, under a name if the versions in it have one.
+function groupOf(name) {
+  const group = Object.assign(document.createElement("div"), { className: "group" });
+  const row = Object.assign(document.createElement("div"), { className: "row" });
+  if (name !== undefined) {
+    const className = name ? "heading" : "heading empty";
+    group.append(Object.assign(document.createElement("div"), { className, textContent: name || "\u00a0" }));
+  }
+  if (name) {
+    row.setAttribute("role", "group");
+    row.setAttribute("aria-label", name);
+  }
+  group.append(row);
+  return group;
 }
 
 // Outline of the peaks of the first channel in a box of 1000 x 200, scaled to the largest: a map, not a level meter.

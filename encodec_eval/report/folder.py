@@ -46,7 +46,7 @@ def write_report(results: Results, reference: str | None = None) -> str:
     if len(results.skipped):
         sections.append(("Skipped files", results.skipped, "They are not part of the set. `--strict` refuses them."))
     sections.append(("Quoted objective figures", literature.objective_table(), QUOTED_NOTE))
-    sections.append(("Quoted listening test", literature.PAPER_MUSHRA, MUSHRA_NOTE))
+    sections.append(("Quoted listening test", literature.mushra_table(), MUSHRA_NOTE))
     if len(usage):
         usage.to_csv(results.folder / "codebooks.csv", index=False, float_format=FLOATS)
         sections.append(("Codebook usage", tables.codebook_table(usage), USAGE_NOTE))

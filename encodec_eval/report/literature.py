@@ -1,5 +1,7 @@
 """Figures that others published, to stand beside ours. They were measured on other recordings than ours."""
 
+from typing import NamedTuple
+
 import pandas as pd
 
 # kbps, PESQ-wb, STOI of the released facebook/encodec_24khz on speech, as Codec-SUPERB reports them.
@@ -19,22 +21,42 @@ PAPER_OBJECTIVE = pd.DataFrame(
     columns=["system", "kbps", "si_snr", "visqol_audio"],
 )
 
-# MUSHRA at 24 kHz mono, mean and half the 95 % interval. The second rate is with the language model.
-PAPER_MUSHRA = pd.DataFrame(
-    [
-        ("Reference", "-", "-", "95.5±1.6", "93.9±1.8", "93.2±2.5", "97.1±1.3"),
-        ("Opus", "6", "-", "30.1±2.8", "19.1±5.9", "20.6±5.8", "17.9±5.3"),
-        ("Opus", "12", "-", "76.5±2.3", "61.9±2.1", "77.8±3.2", "65.4±2.7"),
-        ("EVS", "9.6", "-", "84.4±2.5", "80.0±2.4", "89.9±2.3", "87.7±2.3"),
-        ("Lyra v2", "3", "-", "53.1±1.9", "52.0±4.7", "69.3±3.3", "42.3±3.5"),
-        ("Lyra v2", "6", "-", "66.2±2.9", "59.9±3.3", "75.7±2.6", "48.6±2.1"),
-        ("EnCodec", "1.5", "0.9", "49.2±2.4", "41.3±3.6", "68.2±2.2", "66.5±2.3"),
-        ("EnCodec", "3", "1.9", "67.0±1.5", "62.5±2.3", "89.6±3.1", "87.8±2.9"),
-        ("EnCodec", "6", "4.1", "83.1±2.7", "69.4±2.3", "92.9±1.8", "91.3±2.1"),
-        ("EnCodec", "12", "8.9", "90.6±2.6", "80.1±2.5", "91.8±2.5", "92.9±1.2"),
-    ],
-    columns=["system", "kbps", "kbps with LM", "clean speech", "noisy speech", "music 1", "music 2"],
+
+class QuotedScores(NamedTuple):
+    """Mean and half the 95 % interval on four sets. `kbps_lm` is the rate with the language model."""
+
+    system: str
+    kbps: float | None
+    kbps_lm: float | None
+    clean_speech: tuple[float, float]
+    noisy_speech: tuple[float, float]
+    music_1: tuple[float, float]
+    music_2: tuple[float, float]
+
+
+# MUSHRA at 24 kHz mono, streamable: table 1 of the paper.
+MUSHRA = (
+    QuotedScores("Reference", None, None, (95.5, 1.6), (93.9, 1.8), (93.2, 2.5), (97.1, 1.3)),
+    QuotedScores("Opus", 6, None, (30.1, 2.8), (19.1, 5.9), (20.6, 5.8), (17.9, 5.3)),
+    QuotedScores("Opus", 12, None, (76.5, 2.3), (61.9, 2.1), (77.8, 3.2), (65.4, 2.7)),
+    QuotedScores("EVS", 9.6, None, (84.4, 2.5), (80.0, 2.4), (89.9, 2.3), (87.7, 2.3)),
+    QuotedScores("Lyra v2", 3, None, (53.1, 1.9), (52.0, 4.7), (69.3, 3.3), (42.3, 3.5)),
+    QuotedScores("Lyra v2", 6, None, (66.2, 2.9), (59.9, 3.3), (75.7, 2.6), (48.6, 2.1)),
+    QuotedScores("EnCodec", 1.5, 0.9, (49.2, 2.4), (41.3, 3.6), (68.2, 2.2), (66.5, 2.3)),
+    QuotedScores("EnCodec", 3, 1.9, (67.0, 1.5), (62.5, 2.3), (89.6, 3.1), (87.8, 2.9)),
+    QuotedScores("EnCodec", 6, 4.1, (83.1, 2.7), (69.4, 2.3), (92.9, 1.8), (91.3, 2.1)),
+    QuotedScores("EnCodec", 12, 8.9, (90.6, 2.6), (80.1, 2.5), (91.8, 2.5), (92.9, 1.2)),
 )
+
+
+def mushra_table() -> pd.DataFrame:
+    """The quoted scores of the paper's listening test as text."""
+    rates = [["-" if rate is None else f"{rate:g}" for rate in row[1:3]] for row in MUSHRA]
+    scores = [[f"{mean}±{half}" for mean, half in row[3:]] for row in MUSHRA]
+    return pd.DataFrame(
+        [(row.system, *rate, *score) for row, rate, score in zip(MUSHRA, rates, scores, strict=True)],
+        columns=["system", "kbps", "kbps with LM", "clean speech", "noisy speech", "music 1", "music 2"],
+    )
 
 
 def objective_table() -> pd.DataFrame:

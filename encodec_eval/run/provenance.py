@@ -1,35 +1,29 @@
 """Where numbers come from: versions, commit, machine, command."""
 
-import hashlib
 import os
 import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
-MEASURING = ("torch", "torchaudio", "numpy", "scipy", "soundfile", "pesq", "pystoi", "visqol-python", "transformers")
+ALWAYS_USED = ("torch", "torchaudio", "numpy", "scipy", "soundfile")  # reading, resampling and aligning clips
 
 
-def versions() -> dict[str, str]:
-    """Installed versions of the packages that can move a score."""
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Installed versions of those packages, by their names on PyPI; one that is not installed is left out."""
     found = {}
-    for name in MEASURING:
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
-
-
-def file_sha256(folder: str) -> str | None:
-    """Of the `model.safetensors` in a local folder; None if there is none, as for a hub id, whose cache verifies it."""
-    path = Path(folder) / "model.safetensors"
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def session(command: list[str]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -41,10 +42,17 @@ class Run:
             "file_list_sha256": self.clip_set.file_list_sha256,
             "systems": [system.describe() for system in self.plan.systems],
             "metrics": list(self.plan.metrics),
-            "versions": provenance.versions(),
+            "versions": provenance.versions(self.packages),
             **self.choices,
         }
         return dict(json.loads(json.dumps(settings)))
+
+    @property
+    def packages(self) -> list[str]:
+        """The packages whose version can change a score of this run: those that its systems and metrics use."""
+        by_systems = (package for system in self.plan.systems for package in system.packages)
+        by_metrics = (package for metric in self.plan.metrics for package in METRICS[metric].packages)
+        return list(dict.fromkeys([*provenance.ALWAYS_USED, *by_systems, *by_metrics]))
 
     @property
     def keys(self) -> list[Key]:
@@ -61,9 +69,9 @@ def execute(
     """Compute every score that the run's journal lacks, then put the journal in order.
 
     `progress` is told how many scores have come, those found on disk first.
-    Raises `EvalError` if the folder holds a run with other settings or is in use.
+    Raises `EvalError` if the folder cannot be written, holds a run with other settings or is in use.
     """
-    run.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run.folder)
     report = progress or (lambda count: None)
     started = time.monotonic()
     with Journal(run.folder, overwrite) as journal:
@@ -78,6 +86,15 @@ def execute(
         journal.sort(run.keys)
         config["sessions"][-1]["wall_s"] = round(time.monotonic() - started, 1)
         write_config(run.folder, config)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run. Raises `EvalError` if it cannot be made or written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise EvalError(f"cannot write to {folder} ({error.strerror}): choose another folder with --out") from error
 
 
 def pending(run: Run, journal: Journal) -> deque[Job]:
@@ -143,13 +160,24 @@ def open_config(run: Run) -> dict[str, Any]:
             "sessions": [],
         }
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    theirs, ours = config["settings"], run.settings
-    different = [name for name in sorted(theirs.keys() | ours.keys()) if theirs.get(name) != ours.get(name)]
+    different = differences(config["settings"], run.settings)
     if different:
         raise EvalError(
             f"{run.folder} holds a run with other settings ({', '.join(different)}): use another --out, or --overwrite"
         )
     return config
+
+
+def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """Names of the settings that differ; for a package, both versions. Packages that our run does not use are left
+    out: a run made where more was installed is no other run."""
+    names = sorted((theirs.keys() | ours.keys()) - {"versions"})
+    old, new = theirs.get("versions", {}), ours["versions"]
+    return [name for name in names if theirs.get(name) != ours.get(name)] + [
+        f"{package} {old.get(package, 'unknown')} there, {version} here"
+        for package, version in new.items()
+        if old.get(package) != version
+    ]
 
 
 def describe_clip(clip: Clip) -> dict[str, object]:

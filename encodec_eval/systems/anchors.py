@@ -19,6 +19,7 @@ class Identity:
     """The clip itself: what each metric gives at best."""
 
     kind: ClassVar[str] = "identity"
+    packages: ClassVar[tuple[str, ...]] = ()
     points: Sequence[Point] = (Point("identity", "identity"),)
 
     @staticmethod
@@ -41,6 +42,7 @@ class Lowpass:
     """The anchors of ITU-R BS.1534-3: linear-phase low-pass at 3.5 and 7 kHz, delay removed, no bytes."""
 
     kind: ClassVar[str] = "anchors"
+    packages: ClassVar[tuple[str, ...]] = ()
     cutoffs: tuple[int, ...] = (3500, 7000)
 
     @staticmethod

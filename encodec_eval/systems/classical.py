@@ -20,6 +20,7 @@ class Opus:
     """Opus in Ogg at variable rates, all channels together. The rates are asked for; the bytes tell the real ones."""
 
     kind: ClassVar[str] = "opus"
+    packages: ClassVar[tuple[str, ...]] = ()
     kbps: tuple[float, ...] = (6, 8, 12, 16, 24)
 
     @staticmethod
@@ -55,6 +56,7 @@ class Mp3:
     """MP3 at constant rates (LAME)."""
 
     kind: ClassVar[str] = "mp3"
+    packages: ClassVar[tuple[str, ...]] = ()
     kbps: tuple[float, ...] = (32, 64)
 
     @staticmethod

@@ -62,6 +62,7 @@ class Encodec:
     """
 
     kind: ClassVar[str] = "encodec"
+    packages: ClassVar[tuple[str, ...]] = ()
     model: str
     bandwidths: tuple[float, ...] | None = None
     device: str = "cpu"

@@ -25,6 +25,7 @@ class DecodedFolder:
     """
 
     kind: ClassVar[str] = ""
+    packages: ClassVar[tuple[str, ...]] = ()
     name: str
     folder: str
     kbps: float | None = None

@@ -1,20 +1,27 @@
 """Audio tokenizers of transformers, so that EnCodec stands beside its successors. Needs the extra [transformers]."""
 
 import argparse
+import hashlib
 import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 import codec.audio
-from encodec_eval.run.provenance import file_sha256
 from encodec_eval.systems.shared import check_device, number, payload_bytes, timed
 from encodec_eval.types import Clip, EvalError, Output, Point
+
+
+def file_sha256(folder: str) -> str | None:
+    """Of the `model.safetensors` in a local folder; None if there is none, as for a hub id, whose cache verifies it."""
+    path = Path(folder) / "model.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 @lru_cache(maxsize=4)
@@ -41,6 +48,7 @@ class Tokenizer:
     """A tokenizer at all its codebooks, and at halves of them down to one where its first codebooks stand alone."""
 
     kind: ClassVar[str] = "hf:NAME"
+    packages: ClassVar[tuple[str, ...]] = ("transformers",)
     name: str
     device: str = "cpu"
 

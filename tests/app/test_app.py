@@ -2,7 +2,10 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -10,20 +13,23 @@ import pytest
 import soundfile as sf
 import torch
 
-import app
 import codec
 from encodec_eval.datasets import BUNDLED
+from encodec_eval.demo import coding, endpoints, models, page, settings, store, temporary
+from encodec_eval.demo.numbers import table
+from encodec_eval.demo.settings import EXAMPLES, Source
+from encodec_eval.demo.values import files_value, picture_value, player_value
 from tests.checkpoints import random_48khz, save_noise
 
 SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
 TINY = "encodec_24khz_tiny"
+VISITOR = SimpleNamespace(session_hash="one")
 
 
 @pytest.fixture(autouse=True)
 def sessions(tmp_path, monkeypatch):
-    monkeypatch.setattr(app, "SESSIONS", tmp_path / "sessions")
-    monkeypatch.setattr(app, "EXAMPLE_SESSIONS", tmp_path / "examples")
-    monkeypatch.setattr(app, "kept", {})
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(store, "kept", {})
     return tmp_path / "sessions"
 
 
@@ -31,25 +37,48 @@ def last(iterator):
     return list(iterator)[-1]
 
 
+def source(path, name="mine.wav"):
+    return Source(Path(path), name, name)
+
+
+def upload(path):
+    return {"path": str(path), "orig_name": Path(path).name}
+
+
 def test_a_clip_gives_the_player_the_table_and_the_files():
-    session = last(app.every_bandwidth(str(SPEECH), TINY, [12]))
-    shown = app.shown_in_player(session)["versions"]
-    assert [version["label"] for version in shown] == [
-        "Original", "1.5 kbps", "3 kbps", "6 kbps", "12 kbps", "24 kbps", "Opus 12 kbps",
-    ]  # fmt: skip
+    session = last(coding.every_bandwidth(source(SPEECH), TINY, [12]))
+    shown = player_value(session, "mine", "1")["versions"]
+    labels = ["Original", "1.5 kbps", "3 kbps", "6 kbps", "12 kbps", "24 kbps", "Opus 12 kbps"]
+    assert [version["label"] for version in shown] == labels
+    assert [version["group"] for version in shown] == ["", *[TINY] * 5, "Opus"]
     assert all(version["audio"]["meta"] == {"_type": "gradio.FileData"} for version in shown)
-    table = app.table(session)
-    assert table.count("<tr><th scope='row'>") == 6
-    assert "…" not in table
+    numbers = table(session)
+    assert numbers.count("<tr><th scope='row'>") == 6
+    assert "…" not in numbers
     for version in session.versions:
-        assert f"<td>{version.value('stoi'):.3f}</td>" in table
-        assert version.point.series in table
-    rows = app.taken_away(session)["rows"]
-    assert [row["name"] for row in rows] == [version["label"] for version in shown]
-    assert "image" in app.picture(session, "6 kbps")
-    assert app.picture(session, "7 kbps") is None
-    app.forget(session)
+        assert f">{version.value('stoi'):.3f}</td>" in numbers
+    assert numbers.count(TINY) == 1, "the codec's name stands once"
+    assert numbers.count("encoded at") == 2, "the speed of encoding stands once for a codec"
+    rows = files_value(session)["rows"]
+    assert [row["name"] for row in rows] == ["Original", *(f"{TINY} {name}" for name in labels[1:6]), "Opus 12 kbps"]
+    assert [file["name"] for file in rows[3]["files"]] == [
+        f"mine_{TINY}_6kbps{ending}" for ending in (".wav", ".lm.ecdc", ".ecdc")
+    ]
+    assert files_value(session)["zip_name"] == "mine_versions.zip"
+    assert len(picture_value(session, "6 kbps")["panels"]) == 4
+    assert picture_value(session, "7 kbps") is None
+    store.forget(session)
     assert not session.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("My clip (1).mp3", "My_clip__1"), ("${alert(1)}`.wav", "alert_1"), ("...", "clip"), ("é" * 200, "é" * 60)],
+)
+def test_files_carry_the_clips_name_without_what_a_template_would_run(name, stem, tmp_path):
+    found = store.new_session(TINY, name).stem
+    assert found.strip("_") == stem
+    assert not set(found) & set("`${}<>\"'/\\")
 
 
 def write(kind, path):
@@ -67,17 +96,20 @@ def write(kind, path):
                 file.write(np.zeros(480000))
     elif kind == "three channels":
         sf.write(path, np.zeros((100, 3)), 24000)
+    elif kind == "gigahertz":
+        sf.write(path, np.zeros(100), 2**31 - 1)
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("text", "is not audio"),
-        ("empty", "is not audio"),
+        ("text", "is not an audio file that can be read: expected WAV, FLAC, OGG, Opus, MP3 or AIFF"),
+        ("empty", "is not an audio file"),
         ("no samples", "no samples"),
         ("nan", "NaN"),
-        ("ten hours", "36000.0 s long; allowed are at most 30 s"),
-        ("three channels", "3 channels; allowed are 1 and 2"),
+        ("ten hours", "36000.0 s long: expected at most 30 s"),
+        ("three channels", "3 channels: expected 1 or 2"),
+        ("gigahertz", "sample rate of 2147483647 Hz: expected 1000 to 768000 Hz"),
         ("missing", "is not a file"),
     ],
 )
@@ -85,7 +117,7 @@ def test_hostile_files_get_one_line_and_leave_nothing(kind, message, tmp_path, s
     path = tmp_path / "<img src=x>.wav"
     write(kind, path)
     with pytest.raises(gr.Error) as raised:
-        last(app.every_bandwidth(str(path), TINY, []))
+        last(coding.every_bandwidth(source(path), TINY, []))
     text = raised.value.message
     assert message in text
     assert "\n" not in text
@@ -97,8 +129,8 @@ def test_hostile_files_get_one_line_and_leave_nothing(kind, message, tmp_path, s
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "the header"),
-        (b"RIFF....WAVE", "ecdc"),
+        (b"", "mine.ecdc is not an .ecdc file"),
+        (b"a text, not a file", "mine.ecdc is not an .ecdc file"),
         (b'ECDC\0\0\0\0\x3e{"m": "../../etc/passwd", "al": 24000, "nc": 8, "lm": false}', ""),
     ],
 )
@@ -106,91 +138,169 @@ def test_hostile_ecdc_files_get_one_line_and_leave_nothing(data, message, tmp_pa
     path = tmp_path / "evil.ecdc"
     path.write_bytes(data)
     with pytest.raises(gr.Error) as raised:
-        app.open_ecdc(str(path))
+        coding.open_ecdc(source(path, "mine.ecdc"))
     assert message in raised.value.message
     assert "\n" not in raised.value.message
     assert not list(sessions.glob("*"))
 
 
-def test_an_example_is_worked_out_once_for_a_model_and_rates(sessions, tmp_path, monkeypatch):
-    example = tmp_path / "uploaded.flac"
-    example.write_bytes(SPEECH.read_bytes())
-    first = list(app.on_listen(str(example), TINY, [], None))
-    session = first[-2][app.state]
-    monkeypatch.setattr(app, "every_bandwidth", lambda *_: pytest.fail("worked out again"))
-    again = list(app.on_listen(str(example), TINY, [], session))
-    assert again[0][app.state] is session
-    assert again[0][app.heard] == first[-2][app.heard]
-    assert app.KEPT in again[0][app.numbers]
-    assert app.KEPT not in first[-2][app.numbers]
-    assert again[-1][app.files] == first[-1][app.files]
-    app.forget(session)
+def test_an_example_is_coded_once_for_a_model_and_rates(tmp_path, monkeypatch):
+    uploaded = tmp_path / "uploaded.flac"
+    uploaded.write_bytes(SPEECH.read_bytes())
+    first = list(page.on_upload(upload(uploaded), TINY, [], None, VISITOR))
+    session = first[-1].session
+    monkeypatch.setattr(page, "every_bandwidth", lambda *_: pytest.fail("coded again"))
+    again = list(page.on_example(0)(TINY, [], session, VISITOR))
+    assert again[0].session is session
+    assert again[0].player["versions"] == first[-1].player["versions"]
+    assert page.KEPT in again[0].numbers
+    assert page.KEPT not in first[-1].numbers
+    assert again[-1].files["rows"] == first[-1].files["rows"]
+    store.forget(session)
     assert all(path.exists() for version in session.versions for path in version.files)
-    for clip, opus in ((example, [12]), (SPEECH.with_name("1688-142285-0000.flac"), [])):
+    for index, opus in ((0, [12]), (1, [])):
         with pytest.raises(pytest.fail.Exception):
-            list(app.on_listen(str(clip), TINY, opus, None))
+            list(page.on_example(index)(TINY, opus, None, VISITOR))
+
+
+def test_examples_need_no_file_that_gradio_may_delete(tmp_path):
+    shown = next(iter(page.on_example(3)(TINY, [], None, VISITOR)))
+    assert shown.source.path.is_relative_to(BUNDLED)
+    assert shown.session.folder.parent == store.examples_folder()
 
 
 def test_other_clips_are_not_kept(tmp_path):
     codec.audio.save(tmp_path / "mine.wav", torch.zeros(1, 8000), 24000)
-    *_, shown, _ = app.on_listen(str(tmp_path / "mine.wav"), TINY, [], None)
-    assert not app.kept
-    *_, shown_again, _ = app.on_listen(str(tmp_path / "mine.wav"), TINY, [], shown[app.state])
-    assert not shown[app.state].folder.exists(), "the session before this one was left behind"
-    assert shown_again[app.state].folder.exists()
+    shown = last(page.on_upload(upload(tmp_path / "mine.wav"), TINY, [], None, VISITOR))
+    assert not store.kept
+    shown_again = last(page.on_upload(upload(tmp_path / "mine.wav"), TINY, [], shown.session, VISITOR))
+    assert not shown.session.folder.exists(), "the session before this one was left behind"
+    assert shown_again.session.folder.exists()
+
+
+def test_a_run_ends_when_it_is_cancelled_and_shows_what_there_is(sessions):
+    run = page.on_upload(upload_copy(sessions.parent), TINY, [], None, VISITOR)
+    for _ in range(3):
+        shown = next(run)
+    assert "Decoding" in shown.status
+    page.on_cancel(VISITOR)
+    *_, shown = run
+    assert shown.status == ""
+    assert 2 <= len(shown.player["versions"]) < 6
+    assert "Cancelled" in shown.numbers
+    assert "…" not in shown.numbers
+
+
+def test_a_run_gives_way_to_a_later_one_of_the_same_visitor(sessions):
+    first = page.on_upload(upload_copy(sessions.parent), TINY, [], None, VISITOR)
+    shown = next(first)
+    other = page.on_upload(upload_copy(sessions.parent), TINY, [], None, SimpleNamespace(session_hash="two"))
+    next(other)
+    second = page.on_upload(upload_copy(sessions.parent), TINY, [], None, VISITOR)
+    next(second)
+    left = list(first)
+    assert left == [page.Shown()], "an overtaken run still shows something"
+    assert not shown.session.folder.exists()
+    assert "Decoding" in next(other).status, "another visitor's run was stopped"
+
+
+def upload_copy(folder):
+    codec.audio.save(folder / "mine.wav", 0.1 * torch.randn(1, 24000), 24000)
+    return upload(folder / "mine.wav")
+
+
+def test_settings_code_the_clip_there_is_again(sessions):
+    shown = list(page.on_settings(None, "encodec_48khz_tiny", [], None, VISITOR))
+    assert len(shown) == 1
+    assert "encodec_48khz_tiny" in shown[0].about
+    codec.audio.save(sessions.parent / "mine.wav", 0.1 * torch.randn(1, 24000), 24000)
+    shown = last(page.on_settings(source(sessions.parent / "mine.wav"), TINY, [24], None, VISITOR))
+    assert [version["label"] for version in shown.player["versions"]][-1] == "Opus 24 kbps"
+
+
+@pytest.mark.parametrize(
+    "given", [None, "text", [], {}, {"path": None}, {"path": "/etc/passwd"}, {"path": str(SPEECH)}, {"path": "a/../.."}]
+)
+def test_an_upload_names_no_other_file_of_the_machine(given):
+    with pytest.raises(gr.Error, match=r"Choose a clip first|choose it again"):
+        last(page.on_upload(given, TINY, [], None, VISITOR))
 
 
 def test_a_session_leaves_nothing_but_what_an_endpoint_returned(sessions):
-    made = Path(app.encode(str(SPEECH), TINY, 6.0, True))
+    made = Path(endpoints.encode(str(SPEECH), TINY, 6.0, True))
     assert [path for path in sessions.rglob("*") if path.is_file()] == [made]
     made.unlink()  # as Gradio does after a while
     os.utime(made.parent, (0, 0))
-    heard = app.new_session(TINY).folder
+    heard = store.new_session(TINY).folder
     assert list(sessions.iterdir()) == [heard]
 
 
-def test_what_is_still_to_come_differs_from_what_is_not_there(tmp_path):
-    seen = [app.table(session) for session in app.every_bandwidth(str(SPEECH), TINY, [12])]
+def test_what_is_still_to_come_differs_from_what_is_not_there():
+    seen = [table(session) for session in coding.every_bandwidth(source(SPEECH), TINY, [12])]
     codec_row, opus_row = re.findall("<tr><th scope='row'>.*?</tr>", seen[12])[::5]
-    assert "<td>…</td>" in codec_row, "its rate with the language model is still being computed"
+    assert ">…</td>" in codec_row, "its rate with the language model is still being computed"
     assert "…" not in opus_row, "Opus has no language model"
     assert opus_row.count("–") == 1
     assert "…" not in seen[-1]
 
 
-def test_an_opened_file_has_nothing_to_compare_with():
-    shown = app.on_open(app.encode(str(SPEECH), TINY, 6.0, False), None)
-    assert not shown[app.changed].visible
-    assert not shown[app.blind].visible
-    assert "…" not in shown[app.numbers]
-    *_, shown, _ = app.on_listen(str(SPEECH), TINY, [], shown[app.state])
-    assert shown[app.changed].visible
-    assert shown[app.blind].visible
+def test_an_opened_file_has_nothing_to_compare_with_and_no_empty_columns(tmp_path):
+    made = {lm: tmp_path / f"{lm}.ecdc" for lm in (False, True)}
+    for lm, path in made.items():
+        path.write_bytes(Path(endpoints.encode(str(SPEECH), TINY, 6.0, lm)).read_bytes())
+        shown = last(page.on_upload(upload(path), TINY, [], None, VISITOR))
+        assert shown.player["compared"] is False
+        assert "file, kbps" in shown.numbers
+        assert not re.search("SI-SNR|PESQ|with LM, kbps|…|–", shown.numbers)
+        assert ("cannot be checked" in shown.numbers) == (not lm), "version 0 alone has no check sum"
+    shown = last(page.on_example(0)(TINY, [], shown.session, VISITOR))
+    assert shown.player["compared"] is True
 
 
 def test_an_ecdc_file_made_by_the_endpoint_is_decoded_by_the_other():
-    made = app.encode(str(SPEECH), TINY, 6.0, False)
-    heard = app.decode(made)
-    wanted = last(app.every_bandwidth(str(SPEECH), TINY, [])).versions[2]
+    made = endpoints.encode(str(SPEECH), TINY, 6.0, False)
+    heard = endpoints.decode(made)
+    wanted = last(coding.every_bandwidth(source(SPEECH), TINY, [])).versions[2]
     assert Path(made).read_bytes() == wanted.coded.read_bytes()
     assert np.abs(sf.read(heard)[0] - sf.read(wanted.wav)[0]).max() < 2**-14
     with pytest.raises(gr.Error, match="bandwidth"):
-        app.encode(str(SPEECH), TINY, 7.0, False)
+        endpoints.encode(str(SPEECH), TINY, 7.0, False)
 
 
-def test_no_clip_and_unknown_models_are_told():
-    with pytest.raises(gr.Error, match="Choose a clip"):
-        last(app.every_bandwidth(None, TINY, []))
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((None, TINY, 6.0, False), "clip is None: expected a file"),
+        (([], TINY, 6.0, False), "clip is \\[\\]: expected a file"),
+        ((str(SPEECH), None, 6.0, False), "model is None: expected one of"),
+        ((str(SPEECH), "<b>gpt</b>", 6.0, False), "there is no model '<b>gpt</b>'"),
+        ((str(SPEECH), TINY, None, False), "bandwidth is None: expected a number"),
+        ((str(SPEECH), TINY, "6", False), "bandwidth is '6': expected a number"),
+        ((str(SPEECH), TINY, [6], False), "bandwidth is \\[6\\]: expected a number"),
+        ((str(SPEECH), TINY, True, False), "bandwidth is True: expected a number"),
+        ((str(SPEECH), TINY, float("nan"), False), "bandwidth nan"),
+        ((str(SPEECH), TINY, 6.0, "false"), "language_model is 'false': expected true or false"),
+        ((str(SPEECH), TINY, 6.0, None), "language_model is None: expected true or false"),
+    ],
+)
+def test_endpoints_refuse_wrong_arguments_by_name_in_plain_text(arguments, named, sessions):
+    with pytest.raises(gr.Error, match=named) as raised:
+        endpoints.encode(*arguments)
+    assert "&" not in raised.value.message, "HTML in a message for programs"
+    assert not list(sessions.glob("*"))
+
+
+def test_unknown_models_are_told():
     with pytest.raises(gr.Error, match="no model"):
-        last(app.every_bandwidth(str(SPEECH), "gpt", []))
+        last(coding.every_bandwidth(source(SPEECH), "gpt", []))
 
 
 @pytest.mark.parametrize("model", ["/etc", "someone/encodec", str(Path(codec.__file__).parent / "pretrained" / TINY)])
 def test_visitors_name_no_paths_and_no_repositories(model, sessions):
     with pytest.raises(gr.Error, match="there is no model"):
-        last(app.every_bandwidth(str(SPEECH), model, []))
+        last(coding.every_bandwidth(source(SPEECH), model, []))
     with pytest.raises(gr.Error, match="there is no model"):
-        app.encode(str(SPEECH), model, 6.0, False)
+        endpoints.encode(str(SPEECH), model, 6.0, False)
     assert not list(sessions.glob("*"))
 
 
@@ -199,33 +309,34 @@ def stereo_model(tmp_path, monkeypatch):
     """A checkpoint folder of the 48 kHz kind, offered as `$ENCODEC_MODELS` would."""
     folder = random_48khz(tmp_path / "stereo_random")
     monkeypatch.setenv("ENCODEC_MODELS", str(folder))
-    monkeypatch.setattr(app, "OWN_MODELS", app.own_models())
+    monkeypatch.setattr(models, "OWN_MODELS", models.own_models())
     return folder.name
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_48_khz_model_gives_stereo_at_each_of_its_bandwidths(channels, stereo_model, tmp_path):
-    assert stereo_model in app.models()
-    assert "48 kHz stereo" in app.about(stereo_model)
+    assert stereo_model in endpoints.models()
+    assert "48 kHz stereo" in models.about(stereo_model)
     save_noise(tmp_path / "clip.wav", channels)
-    session = last(app.every_bandwidth(str(tmp_path / "clip.wav"), stereo_model, []))
+    session = last(coding.every_bandwidth(source(tmp_path / "clip.wav"), stereo_model, []))
     assert [version.point.nominal_kbps for version in session.versions] == [3, 6, 12, 24]
     for version in session.versions:
         info = codec.audio.info(version.wav)
         assert (info.sample_rate, info.channels, info.frames) == (48000, 2, 55200)
-        opened = app.open_ecdc(str(version.coded))
+        opened = coding.open_ecdc(source(version.coded))
         assert opened.model == stereo_model
         left_and_right, _ = codec.audio.load(opened.versions[0].wav)
         assert (left_and_right - codec.audio.load(version.wav)[0]).abs().max() < 2**-14
         assert bool((left_and_right[0] != left_and_right[1]).any())
-    assert str(tmp_path) not in str([app.table(session), session.rows(), app.about(stereo_model)])
+    assert str(tmp_path) not in str([table(session), session.rows(), models.about(stereo_model)])
+    assert "with LM" not in table(session), "a column that this model cannot fill"
 
 
 def test_a_folder_without_a_checkpoint_stops_the_app_with_one_line(tmp_path, monkeypatch, capsys):
     for folder, message in ((tmp_path / "none", "is not a folder"), (tmp_path, "has no config.json")):
         monkeypatch.setenv("ENCODEC_MODELS", str(folder))
         with pytest.raises(SystemExit) as stopped:
-            app.own_models()
+            models.own_models()
         assert stopped.value.code == 2
         assert capsys.readouterr().err == f"ENCODEC_MODELS: {folder} {message}\n"
 
@@ -234,24 +345,55 @@ def test_a_length_limit_that_is_none_stops_the_app_with_one_line(monkeypatch, ca
     for given in ("abc", "0", "-1", "nan", "inf"):
         monkeypatch.setenv("ENCODEC_MAX_CLIP_S", given)
         with pytest.raises(SystemExit) as stopped:
-            app.max_clip_s()
+            settings.max_clip_s()
         assert stopped.value.code == 2
         assert capsys.readouterr().err == f"ENCODEC_MAX_CLIP_S: {given!r} is not a number of seconds above 0\n"
     monkeypatch.setenv("ENCODEC_MAX_CLIP_S", "12.5")
-    assert app.max_clip_s() == 12.5
+    assert settings.max_clip_s() == 12.5
 
 
 def test_sessions_lie_in_folders_nobody_can_guess():
-    folders = {app.new_session(TINY).folder for _ in range(20)}
+    folders = {store.new_session(TINY).folder for _ in range(20)}
     assert len(folders) == 20
     assert all(len(folder.name) >= 32 and folder.stat().st_mode & 0o077 == 0 for folder in folders)
 
 
-def test_the_banner_says_whose_voice_it_is():
-    text = app.about(TINY)
+def test_the_banner_says_what_a_model_is():
+    text = models.about(TINY)
     assert "encodec_24khz_tiny" in text
     assert "24 kHz mono" in text
     assert "facebook/encodec_24khz" in text
-    text = app.about("encodec_48khz_tiny")
+    text = models.about("encodec_48khz_tiny")
     assert "48 kHz stereo" in text
     assert "facebook/encodec_48khz" in text
+
+
+def test_examples_are_there_and_named():
+    assert all(example.path.is_file() for example in EXAMPLES)
+    assert len({example.name for example in EXAMPLES}) == len(EXAMPLES)
+
+
+# A process that makes its folder, says so and is killed before it can clean up.
+KILLED = """
+import os
+from encodec_eval.demo import temporary
+print(temporary.make_folder(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_app_left_is_removed_at_the_next_start(tmp_path, monkeypatch):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True)
+    left = Path(run.stdout.strip())
+    assert left.parent == tmp_path
+    assert left.is_dir()
+    monkeypatch.setattr(temporary.tempfile, "tempdir", str(tmp_path))
+    foreign = tmp_path / f"{temporary.PREFIX}without-a-lock"
+    foreign.mkdir()
+    first = temporary.make_folder()
+    second = temporary.make_folder()
+    assert not left.exists(), "what a killed process left is still there"
+    assert first.is_dir(), "the folder of a process that lives was removed"
+    assert second.is_dir()
+    assert foreign.is_dir()

@@ -81,7 +81,8 @@ def test_stereo_is_heard_in_the_page(page, url, tmp_path):
     page.goto(url)
     page.get_by_label("stereo_random").check()
     page.get_by_text("48 kHz stereo").wait_for()
-    page.locator("input[type=file]").first.set_input_files(tmp_path / "clip.wav")
+    page.wait_for_function("document.querySelector('clip-input')?.send")
+    page.locator("clip-input input[type=file]").set_input_files(tmp_path / "clip.wav")
     player = "document.querySelector('#player sync-player')"
     page.wait_for_function(f"{player}?.buffers?.length === 6", timeout=90_000)
     assert page.evaluate(f"{player}.buffers.map((b) => [b.numberOfChannels, b.length])") == [[2, 55200]] * 6

@@ -1,11 +1,15 @@
 """Audio files in and out: levels are kept, bad files are named."""
 
+import itertools
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
+import torchaudio
 
 from codec import AudioError, audio
 
@@ -106,3 +110,65 @@ def test_resampling_keeps_a_tone_and_its_length():
     expected = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(24_000) / 24_000)
     assert (there[0, 200:-200] - expected[200:-200]).abs().max() < 2e-3
     assert audio.resample(wav, 16_000, 16_000) is wav
+
+
+@pytest.mark.parametrize(("old", "new"), [(1999, 2000), (2000, 1999), (4001, 1000), (1009, 24_000)])
+def test_rates_without_a_common_factor_get_the_same_filter_without_its_table(old, new, monkeypatch):
+    wav = torch.randn(2, 1003, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    wanted = torchaudio.functional.resample(wav, old, new)
+    monkeypatch.setattr(audio, "MAX_KERNEL", 0)
+    monkeypatch.setattr(audio, "TAPS_AT_ONCE", 1000)
+    found = audio.resample(wav, old, new)
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() < 1e-11
+
+
+def test_usual_rates_are_resampled_by_torchaudio_to_the_bit():
+    rates = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 176400, 192000, 384000)
+    for old, new in itertools.permutations(rates, 2):
+        wav = torch.randn(1, 500, generator=torch.Generator().manual_seed(0))
+        assert torch.equal(audio.resample(wav, old, new), torchaudio.functional.resample(wav, old, new)), (old, new)
+
+
+# A fresh process: its peak memory is that of this resampling alone.
+PEAK = """
+import resource, torch, codec.audio
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(codec.audio.resample(torch.zeros(1, {old} // 10), {old}, 24000).shape[-1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize("old", [8009, 767_999])
+def test_an_odd_rate_takes_little_memory(old):
+    run = subprocess.run([sys.executable, "-c", PEAK.format(old=old)], capture_output=True, text=True, check=True)
+    samples, megabytes = run.stdout.split()
+    assert int(samples) == -(-(old // 10) * 24000 // old)
+    assert float(megabytes) < 200
+
+
+@pytest.mark.parametrize("rate", [999, 768_001, 2**31 - 1])
+def test_rates_that_are_none_of_audio_are_refused(rate):
+    with pytest.raises(AudioError, match=f"{rate} Hz: expected 1000 to 768000 Hz"):
+        audio.resample(torch.zeros(1, 10), rate, 24_000)
+    with pytest.raises(AudioError, match=f"{rate} Hz"):
+        list(audio.resample_blocks([torch.zeros(1, 10)], 24_000, rate))
+
+
+def write_flac_without_length(path, samples, rate):
+    """As an encoder that writes to a pipe leaves it: the 36 bits of the length in STREAMINFO are 0."""
+    sf.write(path, 0.1 * np.sin(np.arange(samples)), rate, format="FLAC")
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0  # 4 bytes "fLaC", 4 of the block's header, then the length's upper 4 bits after 13 more
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+
+
+def test_a_flac_from_a_pipe_is_counted_and_read(tmp_path):
+    path = tmp_path / "piped.flac"
+    write_flac_without_length(path, 200_000, 16_000)
+    assert audio.info(path).frames == 200_000
+    assert 16_000 < audio.info(path, at_most_s=1).frames < 200_000
+    wav, rate = audio.load(path)
+    assert (wav.shape, rate) == ((1, 200_000), 16_000)
+    assert audio.load(path, start=150_000)[0].shape == (1, 50_000)

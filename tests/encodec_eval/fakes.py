@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -16,6 +17,7 @@ from encodec_eval.types import Clip, Output, Point
 class Fake:
     """Applies a function `(wav, sample_rate) -> wav` to the clip."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     name: str
     change: Callable[[torch.Tensor, int], torch.Tensor]
 
@@ -34,6 +36,7 @@ class Fake:
 class Deadly:
     """Kills its process at one clip, `times` times, counted by files in a folder; else it is the identity."""
 
+    packages: ClassVar[tuple[str, ...]] = ()
     clip: str
     times: int
     folder: str

@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from encodec_eval.mushra.manifest import LOW_ANCHOR, MID_ANCHOR, REFERENCE
+from encodec_eval.report.plots import COLOURS
 
 LABELS = {REFERENCE: "Reference (hidden)", LOW_ANCHOR: "Anchor 3.5 kHz", MID_ANCHOR: "Anchor 7 kHz"}
 QUALITY = ("Bad", "Poor", "Fair", "Good", "Excellent")
-COLOURS = ("#0b6a6f", "#c4541c", "#5a4fa2", "#8a6d1b", "#a12f5e", "#2f6db3")
 NEUTRAL, INK, FAINT = "#7d8794", "#1d2530", "#e6e9ee"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

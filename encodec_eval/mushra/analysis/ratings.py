@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from encodec_eval.mushra.manifest import Manifest
+from encodec_eval.mushra.manifest import STIMULUS_ID, Manifest
 from encodec_eval.types import EvalError
 
 SESSION_COLUMNS = ["session_test_id", "session_uuid"]
@@ -21,7 +21,7 @@ def read_ratings(paths: Sequence[Path], manifest: Manifest | None = None) -> pd.
 
     Stimulus ids are translated by the manifest; without one, or where webMUSHRA wrote condition names itself, they
     are taken as conditions. The same row in two files counts once.
-    Raises `EvalError` for a missing column, a score outside 0 to 100, a stimulus that is not in the manifest, two
+    Raises `EvalError` for a missing column, a score outside 0 to 100, ids without a manifest or that are not in it, two
     different scores for one rating, or a trial in which not every condition was rated.
     """
     frames = [_read_one(path) for path in paths]
@@ -30,12 +30,19 @@ def read_ratings(paths: Sequence[Path], manifest: Manifest | None = None) -> pd.
     rows = pd.concat(frames, ignore_index=True)
     if manifest is not None:
         rows = _translate(rows, manifest)
+    elif rows["condition"].str.fullmatch(STIMULUS_ID).any():
+        tests = ", ".join(sorted(set(rows["test"])))
+        raise EvalError(
+            f"the results name stimuli by their ids: expected the manifest.json of test {tests}, which tells what they "
+            "are; it is in the folder that `mushra` made, name it with --manifest"
+        )
     rows = rows.drop_duplicates(["listener", "item", "condition", "score"])
     twice = rows[rows.duplicated(["listener", "item", "condition"])]
     if len(twice):
         first = twice.iloc[0]
         raise EvalError(f"listener {first.listener} rated {first.condition} of item {first['item']} twice, differently")
     _check_trials(rows, manifest)
+    rows = rows.drop(columns="test")
     return rows.sort_values(["listener", "item", "condition"], ignore_index=True)
 
 
@@ -56,6 +63,7 @@ def _read_one(path: Path) -> pd.DataFrame:
         raise EvalError(f"{path} line {line}: score {wrong.iloc[0]['rating_score']!r}; allowed are numbers 0 to 100")
     return pd.DataFrame(
         {
+            "test": table.get("session_test_id", ""),
             "listener": table["session_uuid"],
             "item": table["trial_id"],
             "condition": table["rating_stimulus"],
@@ -71,8 +79,10 @@ def _translate(rows: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
     pairs = [names.get(s, (i, s)) for i, s in zip(rows["item"], rows["condition"], strict=True)]
     for pair, item, stimulus in zip(pairs, rows["item"], rows["condition"], strict=True):
         if pair not in known or pair[0] != item:
+            tests = ", ".join(sorted(set(rows["test"])))
             raise EvalError(
-                f"stimulus {stimulus!r} of trial {item!r} is not in the manifest of test {manifest.test_id}"
+                f"stimulus {stimulus!r} of trial {item!r} is not in the manifest of test {manifest.test_id}: expected "
+                f"that of test {tests}, name it with --manifest"
             )
     return rows.assign(condition=[condition for _, condition in pairs])
 

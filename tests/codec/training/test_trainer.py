@@ -23,6 +23,7 @@ from codec.training.configs import CONFIGS, DiscriminatorConfig, TrainingConfig
 from codec.training.data import Augmentation, Crops
 from codec.training.optimizer import orthogonalise
 from codec.training.trainer import Trainer
+from codec.training.validation import Validation, si_snr
 
 MODEL = EncodecConfig(num_filters=4, num_lstm_layers=1, hidden_size=16, codebook_size=64, target_bandwidths=(0.9, 1.8))
 CONFIG = TrainingConfig(
@@ -101,16 +102,29 @@ def test_frozen_encoder_and_codebooks_stay(recordings, tmp_path):
     assert changed == {"decoder"}
 
 
-def test_validation_gets_an_exported_model_and_curves_are_drawn(recordings, tmp_path):
+def test_a_run_from_a_model_goes_on_from_its_codebooks(recordings, tmp_path):
+    out, still = tmp_path / "run", ["--set", "lr=0.0", "--set", "codebook_decay=0.9999"]
+    arguments = ["--data", str(recordings), "--config", "encodec_24khz_tiny_joint", "--init", "encodec_24khz_tiny"]
+    assert main([*arguments, "--out", str(out), "--batch", "1", "--steps", "1", *still]) == 0
+    before, after = (EncodecModel.from_pretrained(name).quantizer for name in ("encodec_24khz_tiny", out / "model"))
+    for old, new in zip(before.codebooks, after.codebooks, strict=True):
+        assert float((new.embed - old.embed).norm()) < 0.05 * float(old.embed.norm())
+
+
+def test_validation_gets_the_averaged_model_and_curves_are_drawn(recordings, tmp_path):
     trainer = _trainer(CONFIG, recordings, tmp_path)
-    trainer.run(
-        save_every=1, validate=lambda folder: {"parameters": float(len(list(folder.iterdir())))}, validate_every=2
-    )
+    trainer.run(save_every=1, validate=Validation(recordings), validate_every=2)
     table = pd.read_csv(tmp_path / "curves.csv")
     assert table.step.tolist() == [1, 2, 3, 4]
-    assert table.parameters.notna().tolist() == [False, True, False, True]
+    assert table["si_snr_1.8"].notna().tolist() == [False, True, False, True]
     assert {"mel", "time", "commitment", "adversarial", "discriminator", "perplexity_1"} <= set(table.columns)
     assert curves.plot(tmp_path / "curves.csv").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_si_snr_of_noise_at_a_tenth_of_the_level():
+    generator = torch.Generator().manual_seed(0)
+    wav, noise = torch.randn(2, 1, 1, 100_000, generator=generator)
+    assert float(si_snr(wav, 0.3 * (wav + 0.1 * noise))) == pytest.approx(20, abs=0.1)
 
 
 def test_curves_replace_steps_that_are_taken_again(tmp_path):
@@ -218,6 +232,7 @@ def test_the_command_ends_after_its_steps(recordings, tmp_path):
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny"], "no audio"),
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--resume", "--out", "/nowhere"], "to resume"),
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--steps", "0"], "--steps must be at least 1, not 0"),
+        (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--set", "rate=1"], "got rate=1"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):

@@ -13,7 +13,7 @@ import codec
 from codec.ecdc import read_codes, recode
 from codec.lm.model import LanguageModelConfig
 from encodec_eval.datasets import BUNDLED
-from encodec_eval.demo.session import Session, hear, listen, load_clip
+from encodec_eval.demo.session import Session, code_clip, load_clip, open_ecdc
 from encodec_eval.systems import Encodec
 from encodec_eval.types import EvalError
 
@@ -28,7 +28,7 @@ def heard(tmp_path_factory):
     audio, sample_rate = codec.audio.load(SPEECH, frames=48000)
     stages = [
         (len(session.versions), sum(bool(version.scores) for version in session.versions))
-        for _ in listen(session, audio, sample_rate, Encodec(TINY), [12])
+        for _ in code_clip(session, audio, sample_rate, Encodec(TINY), [12])
     ]
     return session, audio, stages
 
@@ -63,7 +63,7 @@ def test_the_coded_file_is_that_of_the_codec_and_is_heard_again(heard, tmp_path)
         folder = tmp_path / version.point.name
         folder.mkdir()
         again = Session(folder, "")
-        hear(again, data, 30, {TINY: TINY})
+        open_ecdc(again, data, 30, {TINY: TINY})
         first, second = codec.audio.load(version.wav)[0], codec.audio.load(again.versions[0].wav)[0]
         assert (first - second).abs().max() < 2**-14
         with zipfile.ZipFile(again.archive()) as archive:
@@ -73,8 +73,8 @@ def test_the_coded_file_is_that_of_the_codec_and_is_heard_again(heard, tmp_path)
 
 def test_a_file_that_is_too_long_is_refused_by_its_header(heard, tmp_path):
     session, _, _ = heard
-    with pytest.raises(EvalError, match=r"3.0 s; allowed are more than 0 and at most 2 s"):
-        hear(Session(tmp_path, ""), session.versions[0].coded.read_bytes(), 2, {TINY: TINY})
+    with pytest.raises(EvalError, match=r"3.0 s: expected more than 0 and at most 2 s"):
+        open_ecdc(Session(tmp_path, ""), session.versions[0].coded.read_bytes(), 2, {TINY: TINY})
     assert not list(tmp_path.iterdir())
 
 
@@ -110,7 +110,7 @@ def test_the_archive_holds_every_version_and_its_numbers(heard):
     session, _, _ = heard
     with zipfile.ZipFile(session.archive()) as archive:
         names = {path.name for version in session.versions for path in version.files}
-        assert set(archive.namelist()) == {"original.wav", "numbers.csv"} | names
+        assert set(archive.namelist()) == {"clip_original.wav", "numbers.csv"} | names
         rows = list(csv.DictReader(archive.read("numbers.csv").decode().splitlines()))
     assert [row["version"] for row in rows] == [version.point.name for version in session.versions]
     assert float(rows[2]["stoi"]) == session.versions[2].value("stoi")
@@ -118,7 +118,7 @@ def test_the_archive_holds_every_version_and_its_numbers(heard):
 
 def test_a_silent_clip_has_reasons_instead_of_scores(tmp_path):
     session = Session(tmp_path, TINY)
-    for _ in listen(session, torch.zeros(1, 24000), 24000, Encodec(TINY, (6.0,))):
+    for _ in code_clip(session, torch.zeros(1, 24000), 24000, Encodec(TINY, (6.0,))):
         pass
     score = session.versions[0].scores["pesq"]
     assert score.value is None
@@ -127,10 +127,10 @@ def test_a_silent_clip_has_reasons_instead_of_scores(tmp_path):
 
 def test_clips_are_judged_by_their_header(tmp_path):
     sf.write(tmp_path / "long.flac", np.zeros(8000 * 31), 8000)
-    with pytest.raises(EvalError, match=r"long.flac is 31.0 s long; allowed are at most 30 s"):
+    with pytest.raises(EvalError, match=r"long.flac is 31.0 s long: expected at most 30 s"):
         load_clip(tmp_path / "long.flac", 30)
     sf.write(tmp_path / "wide.wav", np.zeros((100, 3)), 8000)
-    with pytest.raises(EvalError, match=r"wide.wav has 3 channels; allowed are 1 and 2"):
+    with pytest.raises(EvalError, match=r"wide.wav has 3 channels: expected 1 or 2"):
         load_clip(tmp_path / "wide.wav", 30)
     assert load_clip(SPEECH, 30)[0].shape[0] == 1
 
@@ -139,7 +139,7 @@ def test_clips_are_judged_by_their_header(tmp_path):
 def test_any_rate_and_both_channel_counts_pass(tmp_path, channels, rate):
     noise = 0.1 * torch.randn(channels, rate // 2, generator=torch.Generator().manual_seed(0))
     session = Session(tmp_path, TINY)
-    for _ in listen(session, noise, rate, Encodec(TINY, (6.0,)), [24]):
+    for _ in code_clip(session, noise, rate, Encodec(TINY, (6.0,)), [24]):
         pass
     assert [codec.audio.info(version.wav).duration_s for version in session.versions] == pytest.approx(
         [0.5] * 2, abs=0.01

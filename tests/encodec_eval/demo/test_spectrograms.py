@@ -1,8 +1,12 @@
 """Spectrograms: levels against closed forms, and the picture itself."""
 
+import io
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 
 from encodec_eval.demo import spectrograms
 from encodec_eval.types import UndefinedError
@@ -25,18 +29,48 @@ def test_codebook_bits_of_known_codes():
     assert spectrograms.codebook_bits(codes) == pytest.approx([0, 3])
 
 
-def test_the_picture_shows_both_and_their_difference(tmp_path):
+def test_the_panels_show_both_and_their_difference(tmp_path):
     wav = 0.1 * torch.randn(1, 16000, generator=torch.Generator().manual_seed(0))
     codes = torch.randint(0, 1024, (1, 4, 75), generator=torch.Generator().manual_seed(0))
-    figure = spectrograms.draw(wav, 16000, wav / 2, 16000, "half", codes)
-    panels = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title(loc="left") for axes in panels] == ["Original", "half", "half minus original"]
-    difference = panels[2].images[0].get_array()
-    loud = panels[1].images[0].get_array() > panels[1].images[0].get_clim()[0] + 10
+    panels = spectrograms.panels(wav, 16000, wav / 2, 16000, "half", codes)
+    assert [name for name, _, _ in panels] == ["original", "version", "difference", "codebooks"]
+    figures = [draw() for _, _, draw in panels]
+    axes = [next(axes for axes in figure.axes if axes.get_title(loc="left")) for figure in figures]
+    titles = [each.get_title(loc="left") for each in axes]
+    assert titles == ["Original", "half", "half minus original", "Entropy of the entries used"]
+    difference = axes[2].images[0].get_array()
+    loud = axes[1].images[0].get_array() > axes[1].images[0].get_clim()[0] + 10
     assert np.asarray(difference[loud]) == pytest.approx(-6.02, abs=0.1)
-    assert spectrograms.save(figure, tmp_path / "p.png").stat().st_size > 10000
+    for name, figure in zip("abcd", figures, strict=True):
+        assert spectrograms.save(figure, tmp_path / f"{name}.png").stat().st_size > 5000
+
+
+def contrast(first, second):
+    """Of two greys, 0 to 1, as WCAG 2 defines it."""
+    bright, dark = sorted((((value + 0.055) / 1.055) ** 2.4 for value in (first, second)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_the_ink_reads_on_white_and_on_black():
+    ink = int(spectrograms.INK[1:3], 16) / 255
+    assert contrast(ink, 1.0) >= 4.5
+    assert (((ink + 0.055) / 1.055) ** 2.4 + 0.05) / 0.05 >= 4.5
+
+
+@pytest.mark.parametrize("samples", [4000, 16000 * 30])
+def test_no_text_of_a_panel_runs_into_another(samples):
+    wav = 0.1 * torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
+    codes = torch.randint(0, 1024, (1, 32, 75), generator=torch.Generator().manual_seed(0))
+    for name, _, draw in spectrograms.panels(wav, 16000, wav / 2, 16000, "Opus 12 kbps", codes):
+        figure = draw()
+        figure.savefig(io.BytesIO())
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+        inside = [(text, box) for text, box in boxes if box.x1 > 0 and box.y1 > 0]
+        for (one, first), (other, second) in itertools.combinations(inside, 2):
+            assert not first.overlaps(second), f"{name}: {one!r} runs into {other!r}"
 
 
 def test_silence_has_no_picture():
     with pytest.raises(UndefinedError, match="silent"):
-        spectrograms.draw(torch.zeros(1, 16000), 16000, torch.zeros(1, 16000), 16000, "x", None)
+        spectrograms.panels(torch.zeros(1, 16000), 16000, torch.zeros(1, 16000), 16000, "x", None)

@@ -217,6 +217,38 @@ def test_the_commands_from_manifest_to_report(tmp_path, capsys):
     assert r"\toprule" in (tmp_path / "out" / "summary.tex").read_text()
 
 
+def test_simulated_results_lie_where_analyze_finds_the_manifest(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "test").mkdir()
+    save(tmp_path / "test")
+    assert mushra("simulate", "test", "--listeners", 4) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["test"]
+    assert mushra("analyze", "test/simulated.csv") == 0
+    assert "SIMULATED" in capsys.readouterr().out
+
+
+def test_ids_without_their_manifest_are_one_line_that_says_which_is_wanted(tmp_path, capsys):
+    for name in ("test", "other", "elsewhere"):
+        (tmp_path / name).mkdir()
+    manifest = save(tmp_path / "test")
+    ids = {stimulus.id: f"s{n:012x}" for n, stimulus in enumerate(s for item in manifest.items for s in item.stimuli)}
+    text = (tmp_path / "test/manifest.json").read_text()
+    for old, new in ids.items():
+        text = text.replace(f'"{old}"', f'"{new}"')
+    (tmp_path / "test/manifest.json").write_text(text)
+    results = tmp_path / "elsewhere/r.csv"
+    assert mushra("simulate", tmp_path / "test", "--listeners", 4, "--out", results) == 0
+    capsys.readouterr()
+    assert mushra("analyze", results, "--out", tmp_path / "out") == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"expected the manifest.json of test {manifest.test_id}" in error
+    assert "--manifest" in error
+    save(tmp_path / "other")
+    assert mushra("analyze", results, "--manifest", tmp_path / "other", "--out", tmp_path / "out") == 2
+    assert f"expected that of test {manifest.test_id}, name it with --manifest" in capsys.readouterr().err
+    assert mushra("analyze", results, "--manifest", tmp_path / "test", "--out", tmp_path / "out") == 0
+
+
 def test_webmushras_own_names_need_no_manifest(tmp_path):
     names = {"reference": 100, "anchor35": 10, "anchor70": 40, "C1": 60}
     rows = [

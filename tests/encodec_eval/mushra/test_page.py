@@ -172,9 +172,15 @@ def test_next_needs_listening_rating_and_one_hundred(page, small_test):
     page.wait_for_function(f"() => {PROBE}.ready")
     following = page.get_by_role("button", name="Begin the test")
     alert = page.get_by_role("alert")
-    following.click()
-    assert alert.inner_text() == "Please listen to A, B, C, D too."
+    assert following.is_disabled(), "training too needs every version heard"
+    assert page.get_by_text("Still to hear: A, B, C, D.").is_visible()
+    rate(page, [100, 50, 50, 50])
+    assert following.is_disabled(), "ratings are no listening"
+    page.reload()
+    page.get_by_role("button", name="Go on").click()
     listen_to_all(page)
+    page.wait_for_function("() => !document.querySelector('main > .primary').disabled")
+    assert not page.get_by_text("Still to hear").count()
     following.click()
     assert alert.inner_text() == "Please rate A, B, C, D too."
     rate(page, [90, 99, 10, 0])

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import importlib.metadata
 import json
 import os
 import re
@@ -29,7 +30,7 @@ from encodec_eval.run.journal import Journal, codes_path, read
 from encodec_eval.run.local import LocalEngine
 from encodec_eval.run.runner import Run, describe_clip, execute
 from encodec_eval.run.worker import Job, MachineError, Plan, Worker
-from encodec_eval.systems import Encodec, Identity, Lowpass, Opus
+from encodec_eval.systems import Encodec, Identity, Lowpass, Opus, Tokenizer
 from encodec_eval.types import EvalError, Score
 from tests import ROOT
 from tests.encodec_eval import fakes
@@ -278,6 +279,49 @@ def test_other_settings_are_refused_and_overwritten_on_request(tmp_path, clip_se
     assert {s.point for s in read(tmp_path / "scores.jsonl")} == {"lowpass@3.5k"}
 
 
+def test_versions_count_for_the_packages_that_a_run_uses(tmp_path, clip_set):
+    run = run_of(tmp_path, clip_set, Identity(), metrics=("si_snr",))
+    assert run.settings["versions"].keys() == {"torch", "torchaudio", "numpy", "scipy", "soundfile"}
+    scored = run_of(tmp_path, clip_set, Identity(), metrics=("pesq", "stoi"))
+    assert scored.settings["versions"].keys() - run.settings["versions"].keys() == {"pesq", "pystoi"}
+    assert "transformers" in run_of(tmp_path, clip_set, Tokenizer("a"), metrics=()).packages
+    assert "visqol-python" in replace(run, plan=replace(run.plan, metrics=("visqol_audio",))).packages
+
+
+def rewrite_versions(folder: Path, **versions: str) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"]["versions"] |= versions
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_a_run_resumes_where_another_package_was_installed(tmp_path, clip_set):
+    run = run_of(tmp_path, clip_set, Identity())
+    execute(run, one_process)
+    rewrite_versions(tmp_path, **{"visqol-python": "3.8.0", "transformers": "5.23.0"})
+    execute(run, one_process)
+
+
+def test_another_version_is_named_before_any_progress_bar(tmp_path, clip_set, capsys):
+    arguments = ["--set", clip_set.clips[0].path, "--systems", "identity", "--metrics", "log_mel", "--jobs", "1"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    assert "score/s" in capsys.readouterr().err
+    rewrite_versions(tmp_path, scipy="1.0.0")
+    assert main([*arguments, "--out", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert f"(scipy 1.0.0 there, {importlib.metadata.version('scipy')} here): use another --out, or --over" in error
+    assert "score/s" not in error
+    assert main([*arguments, "--out", str(tmp_path), "--overwrite"]) == 0
+
+
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="needs a folder that root cannot write to either")
+def test_a_folder_without_write_permission_is_one_line(clip_set, capsys):
+    arguments = ["--set", clip_set.clips[0].path, "--systems", "identity", "--out", "/sys/run"]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: cannot write to /sys/run (")
+    assert error.endswith("choose another folder with --out")
+
+
 def test_two_processes_cannot_share_a_folder(tmp_path, clip_set):
     with Journal(tmp_path), pytest.raises(EvalError, match="another process is working in"):
         execute(run_of(tmp_path, clip_set, Identity()), one_process)
@@ -307,14 +351,14 @@ def test_sigterm_says_what_ctrl_c_says(number, code, monkeypatch, capsys):
         os.kill(os.getpid(), number)
         time.sleep(10)
 
-    monkeypatch.setattr("encodec_eval.commands.metrics.main", stopped)
+    monkeypatch.setattr("encodec_eval.commands.evaluate.main", stopped)
     before = signal.getsignal(signal.SIGTERM)
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
-        assert main(["metrics"]) == code
+        assert main([]) == code
     finally:
         signal.signal(signal.SIGINT, interrupt)
-    assert "every finished score is on disk, and the same command resumes from there" in capsys.readouterr().err
+    assert "stopped; finished scores are on disk, and the same command resumes from there" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -362,6 +406,42 @@ def test_bad_files_do_not_cost_the_report(tmp_path, capsys):
     assert re.search(r"AudioError: .*e_truncated.flac", report)
     assert (tmp_path / "run/codebooks.png").exists()
     assert "3/4 clips of encodec_24khz_tiny" in (tmp_path / "run/codebooks.svg").read_text()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line_and_the_same_command_resumes(tmp_path):
+    for n in range(12):
+        sf.write(tmp_path / f"clip{n:02}.wav", np.random.default_rng(n).normal(0, 0.1, 48000), 16000)
+    arguments = ["--set", str(tmp_path), "--systems", "opus", "--metrics", "si_snr", "--jobs", "1", "--out"]
+    command = [sys.executable, "-m", "encodec_eval", *arguments, str(tmp_path / "run")]
+    journal = tmp_path / "run/scores.jsonl"
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 60):
+        assert process.poll() is None, "the run ended before it could be stopped"
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)  # the terminal sends it to the workers too
+    _, error = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert error.splitlines()[-1] == ("stopped; finished scores are on disk, and the same command resumes from there")
+    before = journal.read_text().splitlines()
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert journal.read_text().splitlines()[: len(before)] == before
+
+
+def test_results_of_users_are_ignored_and_ours_stand_elsewhere():
+    def ignored(path: str) -> bool:
+        return subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", path], check=False).returncode == 0
+
+    if subprocess.run(["git", "-C", str(ROOT), "rev-parse"], check=False, capture_output=True).returncode:
+        pytest.skip("not a git checkout")
+    assert ignored("results/librispeech-mini_encodec_24khz_tiny/summary.csv")
+    assert ignored("results/speed/speed.md")
+    assert not ignored("results/reference/any/summary.csv")
+    tracked = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "results"], check=True, capture_output=True, text=True
+    )
+    assert {line.split("/")[1] for line in tracked.stdout.splitlines()} <= {"app", "reference"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Makes every result in this folder again, with a test install: pip install -e '.[test]'. Minutes on two idle cores.
+# checkpoints/ is by hand: it compares checkpoints of which one alone is bundled.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=results/reference
+tiny="python -m encodec_eval --set librispeech-mini --model encodec_24khz_tiny"
+
+$tiny --overwrite --out $out/librispeech-mini_encodec_24khz_tiny
+$tiny --systems encodec opus mp3 anchors identity --lm --reference opus@6 --overwrite \
+    --out $out/librispeech-mini_encodec_24khz_tiny+opus+mp3+lowpass+identity
+python -m encodec_eval --set clips-48k --model encodec_48khz_tiny --systems encodec opus mp3 anchors identity \
+    --metrics si_snr log_mel visqol_audio --overwrite --out $out/clips-48k_encodec_48khz_tiny+opus+mp3+lowpass+identity
+
+rm -rf listening_test
+python -m encodec_eval mushra --set librispeech-mini --model encodec_24khz_tiny --items 8 --out listening_test
+python -m encodec_eval mushra simulate listening_test --faulty 3
+python -m encodec_eval mushra analyze listening_test/simulated.csv --out $out/mushra
+cp listening_test/manifest.json $out/mushra/
+
+# Speeds need a machine that does nothing else.
+python -m encodec_eval speed --budget 25 --out $out/speed
+OMP_NUM_THREADS=1 python -m tests.benchmarks.ecdc_speed --out $out/ecdc

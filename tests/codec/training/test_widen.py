@@ -1,0 +1,47 @@
+"""Widening keeps what a network computes, and the new channels learn."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from codec import CheckpointError, EncodecConfig, EncodecModel
+from codec.training.widen import widen
+
+NARROW = EncodecConfig(
+    num_filters=4, num_lstm_layers=1, hidden_size=16, codebook_size=64, target_bandwidths=(0.9, 1.8), compress=2
+)
+
+
+def _models(**changes) -> tuple[EncodecModel, EncodecModel]:
+    torch.manual_seed(0)
+    return EncodecModel(NARROW).double(), EncodecModel(replace(NARROW, **changes)).double()
+
+
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_a_wider_model_computes_the_same(shortcut):
+    torch.manual_seed(0)
+    narrow = EncodecModel(replace(NARROW, use_conv_shortcut=shortcut)).double()
+    wide = EncodecModel(replace(NARROW, use_conv_shortcut=shortcut, num_filters=6)).double()
+    widen(narrow, wide)
+    wav = 0.1 * torch.randn(2, 1, 3 * 320 + 7, dtype=torch.float64)
+    torch.testing.assert_close(wide.encoder(wav), narrow.encoder(wav), atol=1e-12, rtol=0)
+    codes = narrow.encode(wav, bandwidth=1.8).audio_codes
+    assert torch.equal(codes, wide.encode(wav, bandwidth=1.8).audio_codes)
+    torch.testing.assert_close(wide.decode(codes, [None])[0], narrow.decode(codes, [None])[0], atol=1e-12, rtol=0)
+
+
+def test_gradients_reach_the_new_channels():
+    narrow, wide = _models(num_filters=6)
+    widen(narrow, wide)
+    wide.requires_grad_(True)
+    wide.decoder(torch.randn(1, 16, 5, dtype=torch.float64)).pow(2).sum().backward()
+    last = wide.decoder.layers[-1].conv.weight
+    assert last[:, 4:].abs().max() == 0
+    assert last.grad[:, 4:].abs().max() > 0
+
+
+@pytest.mark.parametrize("changes", [{"num_filters": 3}, {"kernel_size": 5}, {"num_filters": 6, "num_lstm_layers": 2}])
+def test_what_cannot_be_widened_is_refused(changes):
+    with pytest.raises(CheckpointError, match="only be widened"):
+        widen(*_models(**changes))
