@@ -358,7 +358,7 @@ def test_sigterm_says_what_ctrl_c_says(number, code, monkeypatch, capsys):
         assert main([]) == code
     finally:
         signal.signal(signal.SIGINT, interrupt)
-    assert "finished scores are on disk, and the same command resumes from there" in capsys.readouterr().err
+    assert "stopped; finished scores are on disk, and the same command resumes from there" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is before
 
 
