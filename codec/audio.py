@@ -202,7 +202,7 @@ def resample_blocks(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> I
 def to_channels(wav: Tensor, channels: int) -> Tensor:
     """Bring `[C, T]` to 1 or 2 channels: stereo is averaged to mono, mono is copied to both sides of stereo."""
     if wav.shape[0] not in (1, 2) or channels not in (1, 2):
-        raise AudioError(f"audio has {wav.shape[0]} channels and {channels} are wanted; allowed are 1 and 2")
+        raise AudioError(f"audio has {wav.shape[0]} channels and {channels} are wanted; expected 1 or 2")
     if wav.shape[0] == channels:
         return wav
     return wav.mean(dim=0, keepdim=True) if channels == 1 else wav.expand(2, -1)

@@ -33,6 +33,20 @@ class EncodecModel(PretrainedModel):
                                 `post_init`, `resize_token_embeddings`, `id2label`, `save_pretrained(max_shard_size=)`,
                                 sharded files, quantisation, adapters, device maps of more than one device
     ==========================  =====================================================================================
+
+    To tune the decoder (through the codes no gradient reaches the encoder, as in transformers)::
+
+        model = EncodecModel.from_pretrained("facebook/encodec_24khz").train()
+        model.encoder.requires_grad_(False)
+        optimizer = torch.optim.Adam(model.decoder.parameters(), lr=1e-4)
+        for wav in batches:  # [B, 1, T]
+            loss = (model(wav, bandwidth=6.0).audio_values - wav).abs().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.save_pretrained("tuned")  # transformers opens it
+
+    All parts together are tuned by `python -m codec.training --config encodec_24khz --init facebook/encodec_24khz`.
     """
 
     def __init__(self, config: EncodecConfig) -> None:

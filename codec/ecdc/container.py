@@ -228,10 +228,10 @@ def _read_portable(
         )
 
     def damage(number: int, error: EcdcError) -> Piece:
-        told = f"segment {number} of {len(header.segments)} is damaged: {error}"
+        message = f"segment {number} of {len(header.segments)} is damaged: {error}"
         if skip_damaged:
-            return Piece(None, error=told)
-        raise EcdcError(told)
+            return Piece(None, error=message)
+        raise EcdcError(message)
 
     numbered = zip(enumerate(header.segments), piece_frames(config, header.audio_length), strict=True)
     for frames, group in groupby(numbered, key=lambda item: item[1]):

@@ -58,7 +58,7 @@ def compress_blocks(
 ) -> Header:
     """`compress` audio that comes in blocks `[C, T]` of any lengths to a binary file object, in constant memory.
 
-    `coded` is told of each piece of codes. Returns the file's header.
+    `coded` is called with each piece of codes. Returns the file's header.
     """
     try:
         stream = EncoderStream(model, bandwidth)

@@ -228,7 +228,7 @@ def _read_facebook(path: Path) -> LanguageModel:
 def language_model_for(codec_name: str) -> LanguageModel:
     """The language model of a codec by the codec's name: bundled, in its folder, or facebook's, downloaded if need be.
 
-    Raises `CheckpointError` if there is none or it cannot be had.
+    Raises `CheckpointError` if there is none or it cannot be downloaded.
     """
     released = RELEASED.get(Path(codec_name).name)
     if released is None:

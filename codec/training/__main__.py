@@ -54,7 +54,7 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     if options.resume and not (folder / STATE_NAME).is_file():
         raise FileNotFoundError(f"{folder} has no {STATE_NAME} to resume from")
     if not options.resume and (folder / STATE_NAME).is_file():
-        raise FileExistsError(f"{folder} holds a run; give --resume to go on with it, or another --out")
+        raise FileExistsError(f"{folder} holds a run; give --resume to continue it, or another --out")
     device = f"cuda:{os.environ['LOCAL_RANK']}" if options.device == "cuda" and "LOCAL_RANK" in os.environ else None
     crops = functools.partial(
         Crops,

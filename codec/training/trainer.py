@@ -180,7 +180,7 @@ class Trainer:
             logger.info(" ".join(f"{name}={value:.4g}" for name, value in (state | row).items()))
 
     def resume(self) -> None:
-        """Go on from the folder's state. Raises `FileNotFoundError` if there is none."""
+        """Resume from the folder's state. Raises `FileNotFoundError` if there is none."""
         self.load_state_dict(torch.load(self.folder / STATE_NAME, map_location=self.device, weights_only=True))
 
     def state_dict(self) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def _read_truth(path: Path, manifest: Manifest) -> dict[str, float]:
         raise EvalError(f"{path} does not give a score to each of {', '.join(manifest.conditions)}: {error}") from error
     wrong = {name: score for name, score in scores.items() if not 0 <= score <= 100}
     if wrong:
-        raise EvalError(f"{path} gives {wrong}; allowed are scores from 0 to 100")
+        raise EvalError(f"{path} gives {wrong}; expected scores from 0 to 100")
     return scores
 
 

@@ -83,7 +83,7 @@ def check(conditions: Sequence[str], items: int, duration_s: float, systems: int
     if twice:
         raise EvalError(f"two systems are named {', '.join(sorted(twice))}")
     if items < 1 or not 1 <= duration_s <= 60:
-        raise EvalError(f"{items} items of {duration_s:g} s; allowed are 1 item or more, of 1 to 60 s")
+        raise EvalError(f"{items} items of {duration_s:g} s; expected 1 item or more, of 1 to 60 s")
     problems = []
     if len(conditions) > MAX_SIGNALS:
         problems.append(f"{len(conditions)} signals in a trial, more than {MAX_SIGNALS}")

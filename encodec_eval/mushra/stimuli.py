@@ -175,6 +175,6 @@ def preview(clip: Clip, condition: str, reference: Tensor, signal: Signal) -> di
 def deal(items: Sequence[Item], forms: int) -> list[list[str]]:
     """The item ids of each form: every item in one form, sizes differing by at most one, speakers spread."""
     if not 1 <= forms <= len(items):
-        raise EvalError(f"{len(items)} items cannot be dealt to {forms} forms; allowed are 1 to {len(items)}")
+        raise EvalError(f"{len(items)} items cannot be dealt to {forms} forms; expected 1 to {len(items)}")
     ordered = sorted(items, key=lambda item: (item.speaker or "", item.id))
     return [sorted(item.id for item in ordered[form::forms]) for form in range(forms)]

@@ -69,7 +69,7 @@ def execute(
 ) -> None:
     """Compute every score that the run's journal lacks, then put the journal in order.
 
-    `progress` is told how many scores have come, those found on disk first.
+    `progress` is called with how many scores have come, those found on disk first.
     Raises `EvalError` if the folder cannot be written, holds a run with other settings or is in use.
     """
     make_folder(run.folder)

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Makes every result in this folder again, with a test install: pip install -e '.[test]'. Minutes on two idle cores.
-# checkpoints/ is by hand: it compares checkpoints of which one alone is bundled.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=results/reference

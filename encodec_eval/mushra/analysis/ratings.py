@@ -60,7 +60,7 @@ def _read_one(path: Path) -> pd.DataFrame:
     wrong = table[~scores.between(0, 100)]
     if len(wrong):
         line = int(wrong.index[0]) + 2
-        raise EvalError(f"{path} line {line}: score {wrong.iloc[0]['rating_score']!r}; allowed are numbers 0 to 100")
+        raise EvalError(f"{path} line {line}: score {wrong.iloc[0]['rating_score']!r}; expected a number from 0 to 100")
     return pd.DataFrame(
         {
             "test": table.get("session_test_id", ""),

@@ -35,7 +35,7 @@ def simulate(
     """
     if listeners < 1 or not 0 <= faulty <= listeners:
         raise EvalError(
-            f"{listeners} listeners with {faulty} faulty ones cannot be; allowed are 0 to all, of 1 or more"
+            f"{listeners} listeners with {faulty} faulty ones given; expected 1 or more, of whom 0 to all are faulty"
         )
     truth = dict(truth or default_truth(manifest.conditions))
     generator = np.random.default_rng(seed)
