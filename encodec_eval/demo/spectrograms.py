@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -14,19 +13,10 @@ from torch import Tensor
 
 from encodec_eval import stats
 from encodec_eval.run.pairing import Pair
+from encodec_eval.spectrogram import level_db
 
-WINDOW_S = 0.032
 RANGE_DB = 80.0
 INK = "#767676"  # contrast of 4.5 and 4.6 on white and on black, which are the grounds the page gives it
-
-
-def level_db(audio: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
-    """Spectrogram `[frequencies, frames]` of `audio [T]` in dB re a full-scale sine; 32 ms Hann windows, hop 8 ms."""
-    size = 2 * round(WINDOW_S * sample_rate / 2)
-    window = torch.hann_window(size, dtype=torch.float64)
-    padded = torch.nn.functional.pad(torch.from_numpy(audio), (size // 2, size // 2))
-    spectrum = torch.stft(padded, size, size // 4, window=window, center=False, return_complex=True).abs()
-    return (20 * torch.log10(2 * spectrum / window.sum() + 1e-10)).numpy()
 
 
 def panels(

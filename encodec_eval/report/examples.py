@@ -14,10 +14,11 @@ from torch import Tensor
 import codec.audio
 from encodec_eval.files import safe_name, write_atomically
 from encodec_eval.report.results import Results
+from encodec_eval.spectrogram import level_db
 from encodec_eval.types import Clip, Output, System
 
 EXCERPT_S = 6.0
-SPECTROGRAM_FLOOR_DB = -80.0
+SPECTROGRAM_RANGE_DB = 80.0
 
 
 def choose(results: Results, metric: str) -> list[dict[str, Any]]:
@@ -82,15 +83,11 @@ def write(path: Path, wav: Tensor, sample_rate: int) -> Path:
 
 def spectrogram(path: Path, wav: Tensor, sample_rate: int, top_hz: float = 8000) -> None:
     """A picture of `wav [C, T]` from 0 Hz to `top_hz`, 80 dB deep, 480 by 120 pixels, 6 s wide whatever the length."""
-    size = 2 ** round(np.log2(0.032 * sample_rate))
-    hop = max(1, round(EXCERPT_S * sample_rate / 480))
-    window = torch.hann_window(size)
-    mono = torch.nn.functional.pad(wav.mean(0), (size // 2, max(size, round(EXCERPT_S * sample_rate) - wav.shape[-1])))
-    power = torch.stft(mono, size, hop, window=window, center=False, return_complex=True).abs().square()[:, :480]
-    rows = torch.linspace(0, top_hz / sample_rate * size, 120).round().long()
-    power = torch.where((rows < power.shape[0])[:, None], power[rows.clamp(max=power.shape[0] - 1)], 0.0)
-    level_db = 10 * torch.log10(power / power.max().clamp(min=1e-12) + 1e-12)
-    shades = ((1 - level_db.flip(0) / SPECTROGRAM_FLOOR_DB).clamp(min=0) * 255).round().to(torch.uint8)
-    picture = Image.fromarray(shades.numpy())
+    mono = torch.nn.functional.pad(wav.mean(0), (0, max(0, round(EXCERPT_S * sample_rate) - wav.shape[-1])))
+    level = level_db(mono.double().numpy(), sample_rate)
+    rows = round(top_hz / sample_rate * 2 * (len(level) - 1))
+    level = np.pad(level, ((0, max(0, rows - len(level))), (0, 0)), constant_values=-np.inf)[:rows]
+    shades = np.clip(1 + (level - level.max()) / SPECTROGRAM_RANGE_DB, 0, 1)[::-1] * 255
+    picture = Image.fromarray(shades.round().astype(np.uint8)).resize((480, 120))
     picture.putpalette(plt.get_cmap("magma")(np.arange(256), bytes=True)[:, :3].tobytes())
     picture.save(path, optimize=True)

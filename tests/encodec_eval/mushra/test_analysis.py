@@ -273,7 +273,7 @@ def good_row(**changes):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([good_row(rating_score=101)], "line 2: score '101'; allowed are numbers 0 to 100"),
+        ([good_row(rating_score=101)], "line 2: score '101'; expected a number from 0 to 100"),
         ([good_row(rating_score="nan")], "score 'nan'"),
         ([good_row(rating_stimulus="zz")], "stimulus 'zz' of trial 'item0' is not in the manifest"),
         ([good_row(trial_id="item1")], "stimulus 's00' of trial 'item1' is not in the manifest"),
