@@ -103,6 +103,7 @@ def check(line: str, address: str, clone: Path) -> bool:
 
 def main() -> int:
     clone, name = Path(sys.argv[1]), sys.argv[2]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and its children, ignore it
     readme = (clone / "README.md").read_text(encoding="utf-8")
     failed, program = [], python_program(readme)
     for block in part(readme, name):

@@ -33,7 +33,9 @@ class Muon(Optimizer):
         momentum: float = 0.95,
         beta2: float = 0.99,
     ) -> None:
-        super().__init__(params, {"lr": lr, "vector_ratio": vector_lr / lr, "momentum": momentum, "beta2": beta2})
+        super().__init__(
+            params, {"lr": lr, "vector_ratio": vector_lr / lr if lr else 0.0, "momentum": momentum, "beta2": beta2}
+        )
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

@@ -174,11 +174,11 @@ def _latex(table: pd.DataFrame, caption: str, label: str) -> str:
 
 
 def quality_table(main: pd.DataFrame) -> pd.DataFrame:
-    """The main table's quality alone: the system, its payload rate, the metrics, and how many clips were scored."""
+    """The main table's quality alone: the point, its payload rate, the metrics, and how many clips were scored."""
     cost = [*SPEEDS.values(), *(title for name, title in RATES.items() if name != "bitrate_payload")]
     return main.drop(columns=[name for name in cost if name in main])
 
 
 def cost_table(main: pd.DataFrame) -> pd.DataFrame:
     """The main table's rates and speeds alone."""
-    return main[["system", *(name for name in [*RATES.values(), *SPEEDS.values()] if name in main)]]
+    return main[["point", *(name for name in [*RATES.values(), *SPEEDS.values()] if name in main)]]

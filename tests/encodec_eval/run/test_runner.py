@@ -20,7 +20,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from codec.weights import BUNDLED_FOLDER
+from codec.hub import BUNDLED_FOLDER
 from encodec_eval.__main__ import main
 from encodec_eval.datasets import ClipSet, bundled_set, load_set
 from encodec_eval.metrics import choose
