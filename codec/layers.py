@@ -89,17 +89,28 @@ class Conv(Layer):
         return _normalise(self.norm, self._convolve(x)), rest
 
     def _convolve(self, x: Tensor) -> Tensor:
+        """The convolution of the padded `x`, by what is fastest for its shape."""
         if self.span == 1:
             return F.linear(x, self.matrix, self.conv.bias)
         if self.span == self.conv.kernel_size[0] == 2 * self.stride:
-            # Cut into rows of one stride, a frame is its row times half of the kernel plus the next row times the rest.
-            rows = x[:, : x.shape[1] // self.stride * self.stride].reshape(len(x), -1, self.stride * x.shape[2])
-            own, following = self.conv.weight.transpose(1, 2).reshape(self.conv.out_channels, 2, -1).unbind(dim=1)
-            return _add_product(F.linear(rows[:, :-1], own, self.conv.bias), rows[:, 1:], following.T)
+            return self._two_products(x)
         if x.shape[1] - self.span < FEW_FRAMES * self.stride:
-            windows = x.unfold(1, self.span, self.stride)[..., :: self.conv.dilation[0]].transpose(2, 3).flatten(2)
-            return F.linear(windows, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
-        # One row of a channels_last image is this layout, and the fast path of oneDNN.
+            return self._product_of_windows(x)
+        return self._as_image(x)
+
+    def _two_products(self, x: Tensor) -> Tensor:
+        """Cut into rows of one stride, a frame is its row times half of the kernel plus the next row times the rest."""
+        rows = x[:, : x.shape[1] // self.stride * self.stride].reshape(len(x), -1, self.stride * x.shape[2])
+        own, following = self.conv.weight.transpose(1, 2).reshape(self.conv.out_channels, 2, -1).unbind(dim=1)
+        return _add_product(F.linear(rows[:, :-1], own, self.conv.bias), rows[:, 1:], following.T)
+
+    def _product_of_windows(self, x: Tensor) -> Tensor:
+        """For few frames: one product, where oneDNN would rearrange the weights first."""
+        windows = x.unfold(1, self.span, self.stride)[..., :: self.conv.dilation[0]].transpose(2, 3).flatten(2)
+        return F.linear(windows, self.conv.weight.transpose(1, 2).flatten(1), self.conv.bias)
+
+    def _as_image(self, x: Tensor) -> Tensor:
+        """One row of a channels_last image is this layout, and the fast path of oneDNN."""
         y = F.conv2d(
             x.transpose(1, 2).unsqueeze(2),
             self.conv.weight.unsqueeze(2),

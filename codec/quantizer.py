@@ -18,9 +18,14 @@ class Codebook(nn.Module):
 
     def search(self, x: Tensor) -> Tensor:
         """Index of the nearest codeword for each row of `x [M, D]`: int64 `[M]`."""
-        # |x - e|^2 = |x|^2 - 2 (x.e - |e|^2 / 2): the row's own norm does not change its ranking.
-        half_norms = 0.5 * self.embed.pow(2).sum(dim=1)
-        return torch.addmm(half_norms.expand(len(x), -1), x, self.embed.T, beta=-1).argmax(dim=1)
+        return nearest(x, self.embed)
+
+
+def nearest(x: Tensor, codewords: Tensor) -> Tensor:
+    """Index of the nearest of `codewords [S, D]` for each row of `x [M, D]`: int64 `[M]`."""
+    # |x - e|^2 = |x|^2 - 2 (x.e - |e|^2 / 2): the row's own norm does not change its ranking.
+    half_norms = 0.5 * codewords.pow(2).sum(dim=1)
+    return torch.addmm(half_norms.expand(len(x), -1), x, codewords.T, beta=-1).argmax(dim=1)
 
 
 class _QuantizerLayer(nn.Module):

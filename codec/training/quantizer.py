@@ -8,7 +8,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codec.quantizer import ResidualVectorQuantizer
+from codec.quantizer import ResidualVectorQuantizer, nearest
+
+BLOCK = 8192  # rows of a search at a time, which bounds the memory
 
 
 class QuantizerTrainer(nn.Module):
@@ -129,23 +131,12 @@ def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Gene
     centres = some(clusters).clone()
     few = some(sample) if len(points) > sample else points
     for part in [few] * iterations + [points] * (2 if len(points) > sample else 0):
-        indices = nearest(part, centres)
+        indices = torch.cat([nearest(rows, centres) for rows in torch.split(part, BLOCK)])
         counts = torch.bincount(indices, minlength=clusters)
         centres = torch.zeros_like(centres).index_add_(0, indices, part) / counts.clamp(min=1).unsqueeze(1)
         if int((counts == 0).sum()):
             centres[counts == 0] = some(int((counts == 0).sum()))
     return centres
-
-
-def nearest(points: Tensor, centres: Tensor, block: int = 8192) -> Tensor:
-    """Index of the nearest centre for each of `points [M, D]`, in blocks that bound the memory."""
-    half_norms = 0.5 * centres.pow(2).sum(dim=1)
-    return torch.cat(
-        [
-            torch.addmm(half_norms.expand(len(part), -1), part, centres.T, beta=-1).argmax(dim=1)
-            for part in torch.split(points, block)
-        ]
-    )
 
 
 def perplexity(codes: Tensor, codebook_size: int) -> Tensor:
