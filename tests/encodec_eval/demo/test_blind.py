@@ -37,9 +37,10 @@ def opened(page, tmp_path):
 
 
 def heard_peak(page):
-    """The peak of the version whose gain is 1."""
-    page.wait_for_function(f"{GAINS}?.filter((gain) => gain === 1).length === 1")
-    return page.evaluate(f"Math.max(...{BLIND}.player.buffers[{GAINS}.indexOf(1)].getChannelData(0))")
+    """The peak of the version that is selected, once the fade to it has ended."""
+    settled = f"{GAINS}?.every((gain, i) => gain === Number(i === {BLIND}.player.active))"
+    page.wait_for_function(settled)
+    return page.evaluate(f"Math.max(...{BLIND}.player.buffers[{BLIND}.player.active].getChannelData(0))")
 
 
 def hear_all(page):
