@@ -32,10 +32,9 @@ _FORGETTING_GATE = -4.0  # bias: such a gate keeps 2 % of a cell, so that a gain
 _QUIET_GATES = 0.1  # of the gates' inputs from the signal
 _QUIET_RECURRENCE = 0.3
 _LOUD_CELLS = 30  # of cells that carry nothing, relative to `_QUIET_CELLS`: there they are to shape the levels
-# A detector's hidden unit has this deviation before its ELU, so that both its sides see their own half of the signal.
-_DETECTOR_DEVIATION = 2.4
+_DETECTOR_DEVIATION = 2.4  # of a detector's hidden unit before its ELU, where the signal has its usual level
 _DETECTOR_GAIN = 0.15
-_LEVEL_PASS = 1.5  # sum of the weights that pass a level on: what ELUs took away comes back
+_LEVEL_PASS = 1.5  # sum of the weights that pass a level on to the next stage
 
 
 @torch.no_grad()

@@ -78,6 +78,8 @@ def test_a_recording_can_be_stopped_before(open_with):
     page.get_by_text("Recording: ").wait_for()
     page.get_by_role("button", name="Stop").click()
     page.wait_for_function("globalThis.sent", timeout=30_000)
+    data = io.BytesIO(base64.b64decode(page.evaluate("sent.data")))
+    assert 0 < sf.info(data).duration < 30
 
 
 def test_a_forbidden_microphone_gets_a_message_that_says_what_to_do(open_with):
@@ -100,6 +102,7 @@ def test_an_insecure_page_says_why_it_cannot_record(open_with):
     page = open_with([FAKE_DEVICE], [], url="http://example.test/")
     page.get_by_role("button", name="Record").click()
     page.get_by_text("Recording needs https or localhost.").wait_for()
+    assert not page.get_by_role("button", name="Stop").is_visible()
 
 
 def test_a_file_is_judged_by_its_size_before_it_is_sent(open_with):

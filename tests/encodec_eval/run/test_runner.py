@@ -297,8 +297,10 @@ def rewrite_versions(folder: Path, **versions: str) -> None:
 def test_a_run_resumes_where_another_package_was_installed(tmp_path, clip_set):
     run = run_of(tmp_path, clip_set, Identity())
     execute(run, one_process)
+    before = (tmp_path / "scores.jsonl").read_bytes()
     rewrite_versions(tmp_path, **{"visqol-python": "3.8.0", "transformers": "5.23.0"})
     execute(run, one_process)
+    assert (tmp_path / "scores.jsonl").read_bytes() == before
 
 
 def test_another_version_is_named_before_any_progress_bar(tmp_path, clip_set, capsys):
