@@ -298,3 +298,6 @@ def _to_tensor(value: Any, return_tensors: str) -> Any:
         )
     array = np.stack(list(value))
     return torch.from_numpy(array) if return_tensors == "pt" else array
+
+
+AutoProcessor = EncodecFeatureExtractor  # the name in the examples of transformers

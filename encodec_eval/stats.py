@@ -207,10 +207,3 @@ def _mean_gap(x: Floats, y: Floats, anchor_x: Floats, anchor_y: Floats) -> float
         return np.nan
     area = PchipInterpolator(x, y).integrate(low, high) - PchipInterpolator(anchor_x, anchor_y).integrate(low, high)
     return float(area / (high - low))
-
-
-def perplexity(counts: ArrayLike) -> tuple[float, float]:
-    """Entropy in bits of a histogram, and its perplexity 2^entropy: how many entries are as good as in use."""
-    counts = np.asarray(counts, dtype=np.float64)
-    entropy = float(scipy.stats.entropy(counts, base=2))
-    return entropy, 2**entropy

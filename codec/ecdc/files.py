@@ -14,7 +14,7 @@ from torch import Tensor
 from codec import hub, weights
 from codec.config import EncodecConfig
 from codec.ecdc import container
-from codec.ecdc.container import PIECE_FRAMES, SHA_DIGITS, Header, Piece, Writer, piece_frames
+from codec.ecdc.container import SEGMENT_FRAMES, SHA_DIGITS, Header, Segment, Writer, segment_frames
 from codec.errors import EcdcError
 from codec.lm.model import LanguageModel, language_model_for
 from codec.model import EncodecModel, load_model
@@ -54,11 +54,11 @@ def compress_blocks(
     bandwidth: float | None = None,
     lm: LanguageModel | None = None,
     compatible: bool = False,
-    coded: Callable[[Piece], object] = lambda piece: None,
+    coded: Callable[[Segment], object] = lambda segment: None,
 ) -> Header:
     """`compress` audio that comes in blocks `[C, T]` of any lengths to a binary file object, in constant memory.
 
-    `coded` is called with each piece of codes. Returns the file's header.
+    `coded` is called with each segment. Returns the file's header.
     """
     try:
         stream = EncoderStream(model, bandwidth)
@@ -76,9 +76,9 @@ def compress_blocks(
             yield from stream.push(block[None].to(model.device, model.dtype))
         yield from stream.flush()
 
-    for piece in _pieces(model, pushed()):
-        writer.add(piece)
-        coded(piece)
+    for segment in _segments(model, pushed()):
+        writer.add(segment)
+        coded(segment)
     return writer.finish(file, length)
 
 
@@ -93,28 +93,15 @@ def compress_codes(
     header = _new_header(model, codes.shape[1], lm, compatible=False)
     writer = Writer(header, model.config, lm)
     start = 0
-    for n, frames in enumerate(container.piece_frames(model.config, audio_length)):
+    for n, frames in enumerate(segment_frames(model.config, audio_length)):
         if not model.config.segmented:
-            writer.add(Piece(codes[0, :, start : start + frames]))
+            writer.add(Segment(codes[0, :, start : start + frames]))
             start += frames
         else:
-            writer.add(Piece(codes[n, :, :frames], scales[n] if scales is not None else None))
+            writer.add(Segment(codes[n, :, :frames], scales[n] if scales is not None else None))
     file = io.BytesIO()
     writer.finish(file, audio_length)
     return file.getvalue()
-
-
-def recode(data: bytes, model: EncodecModel, lm: LanguageModel | None = None) -> bytes:
-    """The same codes in another file: entropy-coded with `lm` (version 1), or plainly (version 0) without it."""
-    file = io.BytesIO(data)
-    header = container.read_header(file)
-    model, old_lm = _models(header, model, None)
-    writer = Writer(_new_header(model, header.codebooks, lm, compatible=False), model.config, lm)
-    for piece in container.read(file, header, model.config, old_lm):
-        writer.add(piece)
-    recoded = io.BytesIO()
-    writer.finish(recoded, header.audio_length)
-    return recoded.getvalue()
 
 
 def _new_header(model: EncodecModel, codebooks: int, lm: LanguageModel | None, compatible: bool) -> Header:
@@ -156,12 +143,12 @@ def open_file(
     """
     header = container.read_header(file)
     model, lm = _models(header, model, lm)
-    pieces = container.read(file, header, model.config, lm, skip_damaged)
-    return header, model, _decode(model, header, pieces)
+    segments = container.read(file, header, model.config, lm, skip_damaged)
+    return header, model, _decode(model, header, segments)
 
 
-def read_codes(file: BinaryIO, model: EncodecModel | None = None, lm: LanguageModel | None = None) -> Iterator[Piece]:
-    """The codes of a file without their audio, piece after piece. Arguments and errors as in `decompress`."""
+def read_codes(file: BinaryIO, model: EncodecModel | None = None, lm: LanguageModel | None = None) -> Iterator[Segment]:
+    """The codes of a file without their audio, segment after segment. Arguments and errors as in `decompress`."""
     header = container.read_header(file)
     model, lm = _models(header, model, lm)
     return container.read(file, header, model.config, lm)
@@ -179,7 +166,7 @@ def describe(file: BinaryIO, model: EncodecModel | None = None) -> dict[str, str
     size = file.seek(0, io.SEEK_END) - start
     duration_s = header.audio_length / config.sampling_rate
     nominal = header.codebooks * config.codebook_nbits * config.frame_rate / 1000
-    segments = container.piece_count(config, header.audio_length)
+    segments = container.segment_count(config, header.audio_length)
     if header.version == 0 and not config.segmented:
         segments = min(1, segments)
     checksums = "none in version 0"
@@ -259,35 +246,35 @@ def _check_audio(model: EncodecModel, wav: Tensor) -> None:
         raise EcdcError("audio to compress holds NaN or infinite samples; only finite samples are allowed")
 
 
-def _pieces(model: EncodecModel, coded: Iterable[tuple[Tensor, Tensor | None]]) -> Iterator[Piece]:
-    """What an encoder stream gives -> the pieces of `container.piece_frames`."""
+def _segments(model: EncodecModel, coded: Iterable[tuple[Tensor, Tensor | None]]) -> Iterator[Segment]:
+    """What an encoder stream gives -> the segments of `container.segment_frames`."""
     if model.config.segmented:
-        yield from (Piece(codes[0].cpu(), None if scale is None else scale.item()) for codes, scale in coded)
+        yield from (Segment(codes[0].cpu(), None if scale is None else scale.item()) for codes, scale in coded)
         return
     held = torch.zeros(0, 0, dtype=torch.int64)
     for codes, _ in coded:
         held = torch.cat([held, codes[0].cpu()], dim=-1) if held.numel() else codes[0].cpu()
-        while held.shape[-1] >= PIECE_FRAMES:
-            yield Piece(held[:, :PIECE_FRAMES])
-            held = held[:, PIECE_FRAMES:]
+        while held.shape[-1] >= SEGMENT_FRAMES:
+            yield Segment(held[:, :SEGMENT_FRAMES])
+            held = held[:, SEGMENT_FRAMES:]
     if held.shape[-1]:
-        yield Piece(held)
+        yield Segment(held)
 
 
-def _decode(model: EncodecModel, header: Header, pieces: Iterator[Piece]) -> Iterator[Tensor]:
-    """Audio blocks `[C, T]`, `header.audio_length` samples in all; silence where a piece has no codes."""
+def _decode(model: EncodecModel, header: Header, segments: Iterator[Segment]) -> Iterator[Tensor]:
+    """Audio blocks `[C, T]`, `header.audio_length` samples in all; silence where a segment has no codes."""
     left = header.audio_length
-    for block in _decode_all(model, header, pieces):
+    for block in _decode_all(model, header, segments):
         block = block[0, :, :left].cpu()
         left -= block.shape[-1]
         yield block
 
 
-def _decode_all(model: EncodecModel, header: Header, pieces: Iterator[Piece]) -> Iterator[Tensor]:
+def _decode_all(model: EncodecModel, header: Header, segments: Iterator[Segment]) -> Iterator[Tensor]:
     config = model.config
     stream = DecoderStream(model)
-    lengths = piece_frames(config, header.audio_length)
-    for frames, (codes, scale, error) in zip(lengths, pieces, strict=True):
+    lengths = segment_frames(config, header.audio_length)
+    for frames, (codes, scale, error) in zip(lengths, segments, strict=True):
         if codes is None:
             logger.warning("%s; it is silent", error)
         like = torch.zeros(1, header.codebooks, frames, dtype=torch.int64, device=model.device)

@@ -51,7 +51,7 @@ class LanguageModelConfig:
             )
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """Post-norm transformer layer with causal attention over a sliding window."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
@@ -82,7 +82,7 @@ class Transformer(nn.Module):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         self.norm_in = nn.LayerNorm(config.dim)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
 
 
 class LanguageModel(nn.Module):
@@ -105,8 +105,8 @@ class LanguageModel(nn.Module):
     def head(self, k: int) -> nn.Linear:
         return cast(nn.Linear, self.linears[k])
 
-    def layers(self) -> list[Layer]:
-        return [cast(Layer, layer) for layer in self.transformer.layers]
+    def layers(self) -> list[TransformerLayer]:
+        return [cast(TransformerLayer, layer) for layer in self.transformer.layers]
 
     def hidden(self, codes: Tensor, offset: int = 0) -> Tensor:
         """`codes [B, K, F]` -> features `[B, F, D]`; those of frame `f` depend on the codes of frames before `f` only.

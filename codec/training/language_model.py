@@ -22,6 +22,7 @@ from torch import Tensor
 
 import codec
 from codec.errors import CodecError
+from codec.files import replacing
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from codec.training.data import EXTENSIONS
 from codec.training.optimizer import Muon, warmed_cosine
@@ -79,10 +80,8 @@ def _write_codes(model: codec.EncodecModel, file: Path, start: int, gain: float,
     wav = codec.audio.resample(codec.audio.to_channels(wav, config.audio_channels), rate, config.sampling_rate)
     encoded = model.encode(gain * wav[None], bandwidth=max(config.target_bandwidths))
     codes = torch.cat([segment[0] for segment in encoded[0]], dim=-1)
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as stream:
+    with replacing(path) as part, part.open("wb") as stream:
         np.save(stream, codes.numpy().astype(np.uint16))
-    partial.rename(path)
     logger.info("%s: %d frames", path.name, codes.shape[-1])
 
 
@@ -133,7 +132,7 @@ def _batch(codes: Sequence[np.ndarray], rng: random.Random) -> Tensor:
     return torch.from_numpy(np.stack(crops))
 
 
-class Trainer:
+class LanguageModelTrainer:
     """Trains `lm` in place. Its state is saved every `SAVE_EVERY` steps to `state_path` and resumed from there."""
 
     def __init__(self, lm: LanguageModel, state_path: Path) -> None:
@@ -182,10 +181,9 @@ class Trainer:
         self.step += 1
 
     def _save(self) -> None:
-        partial = self.state_path.with_suffix(".part")
         state = {"lm": self.lm.state_dict(), "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers]}
-        torch.save(state | {"step": self.step, "spent_s": self.spent_s}, partial)
-        partial.rename(self.state_path)
+        with replacing(self.state_path) as part:
+            torch.save(state | {"step": self.step, "spent_s": self.spent_s}, part)
 
 
 def _report(lm: LanguageModel, held_out: Sequence[Tensor]) -> str:
@@ -223,7 +221,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.init is not None:
         start_from(lm, LanguageModel.load(options.init), held_out)
     logger.info("%d pieces; start: %s", len(codes), _report(lm, held_out))
-    Trainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.steps, options.hours)
+    LanguageModelTrainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.steps, options.hours)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lm.save(options.out)
     saved = LanguageModel.load(options.out)

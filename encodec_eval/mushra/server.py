@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.mushra.analysis.ratings import PAGE_COLUMNS, write_csv
 from encodec_eval.mushra.manifest import Manifest, load_manifest
 from encodec_eval.mushra.page import PAGE

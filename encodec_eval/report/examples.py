@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 import codec.audio
-from encodec_eval.files import safe_name, write_atomically
+from codec.files import write_atomically
+from encodec_eval.files import safe_name
 from encodec_eval.report.results import Results
 from encodec_eval.spectrogram import level_db
 from encodec_eval.types import Clip, Output, System

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from encodec_eval.files import write_atomically
+from codec.files import write_atomically
 from encodec_eval.report import literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves

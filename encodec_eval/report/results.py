@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codec import usage
 from encodec_eval import stats
 from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
 from encodec_eval.types import EvalError, Measure
@@ -206,7 +207,7 @@ def codebook_usage(results: Results) -> pd.DataFrame:
             continue
         for k, entries in enumerate(np.concatenate(codes, axis=1)):
             counts = np.bincount(entries)
-            entropy, perplexity = stats.perplexity(counts)
+            entropy, perplexity = usage.perplexity(counts)
             used = int((counts > 0).sum())
             rows.append(
                 {

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from codec.files import write_atomically
 from encodec_eval.datasets import ClipSet
-from encodec_eval.files import write_atomically
 from encodec_eval.metrics import METRICS
 from encodec_eval.run import provenance
 from encodec_eval.run.engine import Died, Done, Engine

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import codec.audio
 from codec import CheckpointError
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.metrics import METRICS
 from encodec_eval.run.journal import codes_path
 from encodec_eval.run.pairing import Pair, measure

@@ -28,7 +28,7 @@ def row(
         plain += len(data)
         codes += len(data) - len(container.read_header(io.BytesIO(data)).to_bytes())
         portable += len(coded)
-        entropy_coded += sum(size for size, _ in container.read_header(io.BytesIO(coded)).segments)
+        entropy_coded += sum(size for size, _ in container.read_header(io.BytesIO(coded)).entries)
     kbps = [8 * size / 1000 / seconds for size in (codes, plain, entropy_coded, portable)]
     return dict(zip(("payload", "file", "LM payload", "LM file"), kbps, strict=True))
 

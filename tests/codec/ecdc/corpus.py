@@ -10,7 +10,7 @@ import torch
 
 import codec
 from codec.ecdc import container
-from codec.ecdc.container import Header, Piece, Writer, piece_frames
+from codec.ecdc.container import Header, Segment, Writer, segment_frames
 from codec.lm.model import LanguageModel, LanguageModelConfig
 
 FOLDER = Path(__file__).parent / "seeds"
@@ -39,9 +39,9 @@ def file_of(audio_length: int, config: codec.EncodecConfig, lm: LanguageModel | 
     """A valid file of random codes."""
     generator = torch.Generator().manual_seed(audio_length)
     writer = Writer(Header(version, "toy", 0, 2, lm is not None, lm_name="lm" if version else ""), config, lm)
-    for frames in piece_frames(config, audio_length):
+    for frames in segment_frames(config, audio_length):
         codes = torch.randint(config.codebook_size, (2, frames), generator=generator)
-        writer.add(Piece(codes, 0.5 if config.normalize else None))
+        writer.add(Segment(codes, 0.5 if config.normalize else None))
     file = io.BytesIO()
     writer.finish(file, audio_length)
     return file.getvalue()
@@ -55,7 +55,7 @@ def read_entry(data: bytes) -> None:
         header = container.read_header(file)
         lm = LM if header.lm else None
         pieces = list(container.read(file, header, config, lm, skip_damaged=bool(data[0] & SKIP_DAMAGED)))
-    frames = sum(piece_frames(config, header.audio_length))
+    frames = sum(segment_frames(config, header.audio_length))
     decoded = [piece.codes for piece in pieces if piece.codes is not None]
     assert all(int(codes.min()) >= 0 and int(codes.max()) < config.codebook_size for codes in decoded)
     if len(decoded) == len(pieces):
