@@ -1,6 +1,6 @@
 """`.ecdc` files: bit packing, range coding, entropy coding, the container, and audio in and out."""
 
-from codec.ecdc.container import Header, Segment, read_header, scale_bytes
+from codec.ecdc.container import Segment, scale_bytes
 from codec.ecdc.files import (
     compress,
     compress_blocks,
@@ -9,8 +9,9 @@ from codec.ecdc.files import (
     describe,
     open_file,
     read_codes,
-    short_name,
 )
+from codec.ecdc.header import Header, read_header
+from codec.ecdc.models import short_name
 
 __all__ = [
     "Header",

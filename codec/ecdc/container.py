@@ -1,4 +1,4 @@
-"""The `.ecdc` container: header and code segments <-> bytes, in memory that does not grow with the file.
+"""The `.ecdc` container: segments of codes <-> bytes, in memory that does not grow with the file.
 
 Version 0 is facebook's: `ECDC`, version, JSON length, JSON; then for each segment of the codec its loudness scale (if
 the model has one) and its codes, packed or entropy-coded. A model that codes a clip whole has one segment.
@@ -11,13 +11,12 @@ Words: a segment is codes and scale, its body the bytes they are coded to, its e
 Everything read is checked against limits and against the bytes that are there before memory is taken for it.
 """
 
-import json
 import shutil
 import struct
 import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import IO, BinaryIO, NamedTuple
 
@@ -27,59 +26,15 @@ from torch import Tensor
 from codec.config import EncodecConfig
 from codec.ecdc import entropy
 from codec.ecdc.bitpack import pack, packed_size, unpack
+from codec.ecdc.header import Entry, Header, read_exactly
 from codec.errors import EcdcError
 from codec.lm.model import LanguageModel
 
-MAGIC = b"ECDC"
 SEGMENT_FRAMES = 1504  # a multiple of 8: segments packed one by one are the clip packed as a whole
 DECODED_AT_ONCE = 8  # segments: the language model steps through them together
-MAX_JSON = 1 << 12
-MAX_LENGTH = 1 << 40  # samples
 MAX_SCALE = 1e6
-SHA_DIGITS = 8
 
-_PREFIX = struct.Struct("!4sBI")
 _SCALE = struct.Struct("!f")
-_ENTRY = struct.Struct("!II")
-_CRC = struct.Struct("!I")
-
-
-class Entry(NamedTuple):
-    """What the table says of a segment's body: its size in bytes and its CRC32."""
-
-    size: int
-    crc: int
-
-
-@dataclass(frozen=True)
-class Header:
-    """What an `.ecdc` file says of itself. `audio_length` is in samples, hashes are the first digits.
-
-    Version 0 leaves all after `lm` empty. `entries` are those of the table.
-    """
-
-    version: int
-    model: str
-    audio_length: int
-    codebooks: int
-    lm: bool
-    model_sha256: str = ""
-    lm_name: str = ""
-    lm_sha256: str = ""
-    entries: tuple[Entry, ...] = ()
-
-    def to_bytes(self) -> bytes:
-        values: dict[str, object] = {"m": self.model, "al": self.audio_length, "nc": self.codebooks, "lm": self.lm}
-        if self.version == 1:
-            about = {"ms": self.model_sha256, "ln": self.lm_name, "ls": self.lm_sha256, "ns": len(self.entries)}
-            values |= about
-        # Version 0 is spaced as `encodec` spaces it, so that files are equal byte for byte.
-        text = json.dumps(values, separators=(",", ":") if self.version else None).encode()
-        data = _PREFIX.pack(MAGIC, self.version, len(text)) + text
-        if self.version == 1:
-            data += b"".join(_ENTRY.pack(*entry) for entry in self.entries)
-            data += _CRC.pack(zlib.crc32(data))
-        return data
 
 
 class Segment(NamedTuple):
@@ -91,44 +46,6 @@ class Segment(NamedTuple):
     codes: Tensor | None
     scale: float | None = None
     error: str = ""
-
-
-def read_header(file: BinaryIO) -> Header:
-    """Read and check the header. Raises `EcdcError` for whatever is wrong with it."""
-    start = _read(file, _PREFIX.size, "the header")
-    magic, version, size = _PREFIX.unpack(start)
-    if magic != MAGIC:
-        raise EcdcError(f"not an .ecdc file: it begins with {magic!r}, not {MAGIC!r}")
-    if version not in (0, 1):
-        raise EcdcError(f".ecdc version {version} is unknown; versions 0 and 1 can be read")
-    if size > MAX_JSON:
-        raise EcdcError(f"the header claims {size} bytes; at most {MAX_JSON} are allowed")
-    text = _read(file, size, "the header")
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise EcdcError("the header is not JSON: the file is damaged") from error
-    if not isinstance(values, dict):
-        raise EcdcError("the header is not a JSON object: the file is damaged")
-    length, codebooks = _integer(values, "al", 0, MAX_LENGTH), _integer(values, "nc", 1, 1024)
-    model, lm = _text(values, "m"), values.get("lm")
-    if not isinstance(lm, bool):
-        raise EcdcError("the header's 'lm' must be true or false")
-    if version == 0:
-        return Header(version, model, length, codebooks, lm)
-    count = _integer(values, "ns", 0, MAX_LENGTH)
-    crc = zlib.crc32(start + text)
-    entries = []
-    for _ in range(count):
-        data = _read(file, _ENTRY.size, "the table of segments")
-        crc = zlib.crc32(data, crc)
-        entries.append(Entry(*_ENTRY.unpack(data)))
-    if _CRC.unpack(_read(file, _CRC.size, "the header"))[0] != crc:
-        raise EcdcError("the header's checksum differs: the file is damaged")
-    if not lm:
-        raise EcdcError("an .ecdc file of version 1 must be coded with a language model")
-    hashes = (_text(values, "ms"), _text(values, "ln"), _text(values, "ls"))
-    return Header(version, model, length, codebooks, lm, *hashes, tuple(entries))
 
 
 def segment_frames(config: EncodecConfig, audio_length: int) -> Iterator[int]:
@@ -213,10 +130,10 @@ def _read_version_0(
     whole = not config.segmented
     decoder = None
     for frames in segment_frames(config, header.audio_length):
-        scale = _read_scale(_read(file, _SCALE.size, "a scale")) if config.normalize else None
+        scale = _read_scale(read_exactly(file, _SCALE.size, "a scale")) if config.normalize else None
         if lm is None:
             count = frames * header.codebooks
-            data = _read(file, packed_size(count, config.codebook_nbits), "the codes")
+            data = read_exactly(file, packed_size(count, config.codebook_nbits), "the codes")
             values = unpack(data, count, config.codebook_nbits)
             if data != pack(values, config.codebook_nbits):
                 raise EcdcError("the bits that fill the last byte are not zero: the file is damaged")
@@ -281,7 +198,7 @@ def damaged_segments(file: BinaryIO, header: Header) -> list[int]:
 
 
 def _read_body(file: BinaryIO, number: int, entry: Entry) -> bytes:
-    body = _read(file, entry.size, "its body")
+    body = read_exactly(file, entry.size, "its body")
     if _body_crc(number, body) != entry.crc:
         raise EcdcError("its checksum differs")
     return body
@@ -311,29 +228,3 @@ def _read_scale(data: bytes) -> float:
 def _check_scale(scale: float) -> None:
     if not 0 < scale <= MAX_SCALE:
         raise EcdcError(f"a segment's loudness scale must be above 0 and at most {MAX_SCALE:g}, not {scale!r}")
-
-
-def _read(file: BinaryIO, size: int, what: str) -> bytes:
-    """Exactly `size` bytes, asked for in steps so that a false size takes no memory; pipes may give fewer at a time."""
-    parts = []
-    while size:
-        part = file.read(min(size, 1 << 20))
-        if not part:
-            raise EcdcError(f"the file ends within {what}: {size} bytes are missing")
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _integer(values: dict[str, object], key: str, low: int, high: int) -> int:
-    value = values.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise EcdcError(f"the header's {key!r} must be an integer from {low} to {high}, not {str(value)[:40]}")
-    return value
-
-
-def _text(values: dict[str, object], key: str) -> str:
-    value = values.get(key)
-    if not isinstance(value, str) or len(value) > 200 or not value.isprintable():
-        raise EcdcError(f"the header's {key!r} must be a short text, not {str(value)[:40]!r}")
-    return value

@@ -2,22 +2,20 @@
 
 import io
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from codec import hub, weights
-from codec.config import EncodecConfig
 from codec.ecdc import container
-from codec.ecdc.container import SEGMENT_FRAMES, SHA_DIGITS, Header, Segment, Writer, segment_frames
+from codec.ecdc.container import SEGMENT_FRAMES, Segment, Writer, segment_frames
+from codec.ecdc.header import Header, read_header
+from codec.ecdc.models import SHA_DIGITS, check_lm, config_of, models_for, short_name
 from codec.errors import EcdcError
-from codec.lm.model import LanguageModel, language_model_for
-from codec.model import EncodecModel, load_model
+from codec.lm.model import LanguageModel
+from codec.model import EncodecModel
 from codec.streaming import DecoderStream, EncoderStream
 
 logger = logging.getLogger(__name__)
@@ -109,7 +107,7 @@ def _new_header(model: EncodecModel, codebooks: int, lm: LanguageModel | None, c
     header = Header(0, short_name(model), 0, codebooks, lm is not None)
     if lm is None:
         return header
-    _check_lm(lm, model)
+    check_lm(lm, model)
     if compatible:
         return header
     digests = model.checkpoint_sha256[:SHA_DIGITS], lm.sha256[:SHA_DIGITS]
@@ -141,16 +139,16 @@ def open_file(
 
     Arguments and errors as in `decompress`; errors of the body are raised as the blocks are read.
     """
-    header = container.read_header(file)
-    model, lm = _models(header, model, lm)
+    header = read_header(file)
+    model, lm = models_for(header, model, lm)
     segments = container.read(file, header, model.config, lm, skip_damaged)
     return header, model, _decode(model, header, segments)
 
 
 def read_codes(file: BinaryIO, model: EncodecModel | None = None, lm: LanguageModel | None = None) -> Iterator[Segment]:
     """The codes of a file without their audio, segment after segment. Arguments and errors as in `decompress`."""
-    header = container.read_header(file)
-    model, lm = _models(header, model, lm)
+    header = read_header(file)
+    model, lm = models_for(header, model, lm)
     return container.read(file, header, model.config, lm)
 
 
@@ -160,8 +158,8 @@ def describe(file: BinaryIO, model: EncodecModel | None = None) -> dict[str, str
     Raises `EcdcError` for a damaged header, or if `model` is None and the file's model is not one that loads by name.
     """
     start = file.tell()
-    header = container.read_header(file)
-    config = model.config if model is not None else _config(header.model)
+    header = read_header(file)
+    config = model.config if model is not None else config_of(header.model)
     damaged = container.damaged_segments(file, header)
     size = file.seek(0, io.SEEK_END) - start
     duration_s = header.audio_length / config.sampling_rate
@@ -183,60 +181,6 @@ def describe(file: BinaryIO, model: EncodecModel | None = None) -> dict[str, str
         "segments": str(segments),
         "checksums": checksums,
     }
-
-
-def short_name(model: EncodecModel) -> str:
-    """The name that files carry: facebook's models go by the names `encodec` gives them, a folder by its last part."""
-    return re.sub(r"(-[0-9a-f]{8,64})?\.th$", "", Path(model.name).name)
-
-
-def _models(
-    header: Header, model: EncodecModel | None, lm: LanguageModel | None
-) -> tuple[EncodecModel, LanguageModel | None]:
-    """The models a file needs, checked against its header."""
-    if model is None:
-        model = load_model(_known_name(header.model))
-    if header.model != short_name(model):
-        raise EcdcError(f"the file was made with model {header.model!r}, not {short_name(model)!r}")
-    if not model.checkpoint_sha256.startswith(header.model_sha256):
-        found = model.checkpoint_sha256[:SHA_DIGITS] or "none"
-        raise EcdcError(f"the file needs checkpoint {header.model_sha256} of {header.model}; this one is {found}")
-    if not header.lm:
-        return model, None
-    lm = lm or language_model_for(model.name)
-    if not lm.sha256.startswith(header.lm_sha256):
-        needed = f"{header.lm_name} {header.lm_sha256}"
-        raise EcdcError(f"the file needs language model {needed}; this one is {lm.name} {lm.sha256[:SHA_DIGITS]}")
-    _check_lm(lm, model)
-    return model, lm
-
-
-def _known_name(name: str) -> str:
-    """What to load for the name in a file, which is not trusted to name a path or any repository of the hub."""
-    known = {Path(known).name: known for known in (*weights.FACEBOOK_CONFIGS, *hub.bundled_models())}
-    if name not in known:
-        raise EcdcError(f"the file needs model {name!r}: give it, as only {', '.join(known)} load by name")
-    return known[name]
-
-
-def _config(name: str) -> EncodecConfig:
-    known = _known_name(name)
-    return weights.FACEBOOK_CONFIGS.get(known) or EncodecConfig.from_json_file(
-        hub.BUNDLED_FOLDER / known / hub.CONFIG_NAME
-    )
-
-
-def _check_lm(lm: LanguageModel, model: EncodecModel) -> None:
-    if lm.codec_sha256 and lm.codec_sha256 != model.checkpoint_sha256:
-        raise EcdcError(
-            f"language model {lm.name} belongs to codec checkpoint {lm.codec_sha256[:SHA_DIGITS]}, "
-            f"{model.name} is {model.checkpoint_sha256[:SHA_DIGITS] or 'from no file'}"
-        )
-    if lm.config.codebook_size != model.config.codebook_size or lm.config.codebooks < model.config.num_quantizers:
-        raise EcdcError(
-            f"language model {lm.name} is for {lm.config.codebooks} codebooks of {lm.config.codebook_size}; "
-            f"{model.name} has {model.config.num_quantizers} of {model.config.codebook_size}"
-        )
 
 
 def _check_audio(model: EncodecModel, wav: Tensor) -> None:

@@ -10,7 +10,9 @@ import torch
 
 import codec
 from codec.ecdc import container
-from codec.ecdc.container import Header, Segment, Writer, segment_frames
+from codec.ecdc import header as header_module
+from codec.ecdc.container import Segment, Writer, segment_frames
+from codec.ecdc.header import Header, read_header
 from codec.lm.model import LanguageModel, LanguageModelConfig
 
 FOLDER = Path(__file__).parent / "seeds"
@@ -52,7 +54,7 @@ def read_entry(data: bytes) -> None:
     config = CONFIGS[data[0] % len(CONFIGS)]
     file = io.BytesIO(data[PREFIX:])
     with checksums(not data[0] & NO_CHECKSUMS):
-        header = container.read_header(file)
+        header = read_header(file)
         lm = LM if header.lm else None
         pieces = list(container.read(file, header, config, lm, skip_damaged=bool(data[0] & SKIP_DAMAGED)))
     frames = sum(segment_frames(config, header.audio_length))
@@ -64,9 +66,10 @@ def read_entry(data: bytes) -> None:
 
 def checksums(wanted: bool) -> contextlib.AbstractContextManager[object]:
     """Within it every CRC32 of the container is 0, unless `wanted`."""
-    if wanted:
-        return contextlib.nullcontext()
-    return mock.patch.object(container, "zlib", SimpleNamespace(crc32=lambda data, value=0: 0))
+    stack = contextlib.ExitStack()
+    for module in () if wanted else (container, header_module):
+        stack.enter_context(mock.patch.object(module, "zlib", SimpleNamespace(crc32=lambda data, value=0: 0)))
+    return stack
 
 
 def write_seeds() -> None:

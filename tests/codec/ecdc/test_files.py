@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import codec
 from codec import ecdc
 from codec.ecdc import container
-from codec.ecdc.container import SEGMENT_FRAMES, Header, Segment, Writer, read, read_header
+from codec.ecdc.container import SEGMENT_FRAMES, Segment, Writer, read
+from codec.ecdc.header import Header, read_header
 from codec.errors import EcdcError
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from tests.codec.ecdc.corpus import LM
