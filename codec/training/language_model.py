@@ -36,6 +36,9 @@ FRAMES, BATCH, HEADS = 300, 3, 8
 MATRIX_RATE, RATE, WARM_UP = 0.01, 2e-3, 0.05  # of the layers by Muon, of all else by Adam; share of the steps
 DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
 HELD_OUT = 8  # pieces
+BETAS, WEIGHT_DECAY, MOST_GRADIENT = (0.9, 0.98), 0.01, 1.0  # of Adam; the norm that gradients are clipped to
+HEAD_DEVIATION = 0.02  # of the heads' weights at the start: small beside their biases, which are the unigram statistics
+AT_START, LOG2_LONGEST = 0.4, 14  # share of crops at position 0; others begin at up to 2^14, uniform in the logarithm
 SAVE_EVERY = 200  # steps
 
 
@@ -93,7 +96,7 @@ def new_model(codes: Sequence[np.ndarray], sizes: LanguageModelConfig, name: str
         frequencies = torch.from_numpy(counts + 0.5).float()
         with torch.no_grad():
             lm.head(k).bias.copy_((frequencies / frequencies.sum()).log())
-            lm.head(k).weight.normal_(std=0.02)
+            lm.head(k).weight.normal_(std=HEAD_DEVIATION)
             lm.embedding(k).weight.normal_(std=1.0 / (1 + k) ** 0.5)
     return lm
 
@@ -140,7 +143,7 @@ class LanguageModelTrainer:
         matrices = [p for layer in lm.layers() for p in layer.parameters() if p.ndim == 2]
         known = {id(p) for p in matrices}
         others = [p for p in lm.parameters() if id(p) not in known]
-        adam = torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        adam = torch.optim.AdamW(others, lr=RATE, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
         self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE), (adam, RATE)]
         if state_path.exists():
             state = torch.load(state_path, weights_only=True)
@@ -171,11 +174,11 @@ class LanguageModelTrainer:
                 group["lr"] = rate * warmed_cosine(self.step, steps, round(WARM_UP * steps))
         depth = min(rng.choices(DEPTHS, DEPTH_SHARES)[0], self.lm.config.codebooks)
         heads = rng.sample(range(depth), min(HEADS, depth))
-        offset = 0 if rng.random() < 0.4 else int(2 ** rng.uniform(0, 14))
+        offset = 0 if rng.random() < AT_START else int(2 ** rng.uniform(0, LOG2_LONGEST))
         loss = loss_of(self.lm, _batch(codes, rng), depth, heads, offset)
         self.lm.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.lm.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.lm.parameters(), MOST_GRADIENT)
         for optimizer, _ in self.optimizers:
             optimizer.step()
         self.step += 1

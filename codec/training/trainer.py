@@ -22,7 +22,7 @@ from codec.training.configs import TrainingConfig
 from codec.training.curves import append
 from codec.training.data import Crops
 from codec.training.networks import Adversary, Generator, distributed
-from codec.training.optimizer import Muon, warmed_cosine
+from codec.training.optimizer import ADAM_BETAS, Muon, warmed_cosine
 from codec.training.quantizer import QuantizerTrainer
 from codec.usage import perplexity
 
@@ -251,7 +251,7 @@ def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optim
     if config.optimizer == "muon":
         optimizer: torch.optim.Optimizer = Muon(groups, config.lr)
     elif config.optimizer == "adam":
-        optimizer = torch.optim.Adam(groups, betas=(0.5, 0.9))
+        optimizer = torch.optim.Adam(groups, betas=ADAM_BETAS)
     else:
         raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
     for group in optimizer.param_groups:
