@@ -70,7 +70,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     )
     decompress.add_argument("--lm-weights", metavar="FILE", help="language model, if not the codec's own")
     decompress.add_argument("--rescale", action="store_true", help="lower the level instead of clipping peaks")
-    decompress.add_argument("--skip-damaged", action="store_true", help="make damaged segments silent and go on")
+    decompress.add_argument("--skip-damaged", action="store_true", help="decode damaged segments as silence")
     for sub in (compress, decompress):
         sub.add_argument("-f", "--force", action="store_true", help="overwrite OUT")
     command("info", _info, "Tell what an .ecdc file holds, and check its checksums.", "an .ecdc file")

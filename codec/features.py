@@ -234,7 +234,7 @@ class EncodecFeatureExtractor(Segmentation, hub.Pushable):
 
     @classmethod
     def from_json_file(cls, path: str | PathLike[str], **changes: Any) -> "EncodecFeatureExtractor":
-        """Read a preprocessor_config.json. Raises `CheckpointError` if it is none."""
+        """Read a preprocessor_config.json. Raises `CheckpointError` if it cannot be read."""
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")), **changes)
         except (OSError, ValueError, TypeError, RecursionError) as error:

@@ -19,7 +19,7 @@ DEFAULT = "evaluate"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand. Returns the exit code: 2 for what the user can mend, after one line on stderr."""
+    """Run a subcommand. Returns the exit code: 2 for what the user can fix, after one line on stderr."""
     given = list(sys.argv[1:] if argv is None else argv)
     arguments = list(given)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -43,9 +43,9 @@ def run_command(name: str, arguments: list[str], given: list[str]) -> int:
         from codec import CodecError
         from encodec_eval.types import EvalError
     except (ImportError, OSError, RuntimeError) as error:  # torchaudio raises all three beside a wrong torch
-        if isinstance(error, RuntimeError) and not mend(error):
+        if isinstance(error, RuntimeError) and not repair_hint(error):
             raise
-        print(f"error: {error}{mend(error)}", file=sys.stderr)
+        print(f"error: {error}{repair_hint(error)}", file=sys.stderr)
         return 2
     parser = argparse.ArgumentParser(prog=f"python -m encodec_eval {name}", description=module.__doc__)
     module.add_arguments(parser)
@@ -90,7 +90,7 @@ def _summary(name: str) -> str:
     return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].rstrip(".")
 
 
-def mend(error: Exception) -> str:
+def repair_hint(error: Exception) -> str:
     """How to repair a torchaudio that does not fit the torch beside it."""
     if any(word in str(error).lower() for word in ("torchaudio", "libtorch", "libc10", "libcuda")):
         return " (torchaudio does not fit this torch: pip install --force-reinstall 'torch<2.15' torchaudio)"

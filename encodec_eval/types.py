@@ -53,7 +53,7 @@ class Point:
 class Output:
     """What a system made of one clip at one operating point.
 
-    Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
+    Sizes are in bytes and None where it does not apply: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
     `codes` are `[N, K, F]` with one of `scales` for each of the N segments where the system scales them. `coded` is
     the coded file itself, where there is one, and `suffix` the ending of its name.
@@ -76,7 +76,7 @@ class Output:
 class System(Protocol):
     """A codec under test: audio in, audio and bytes out. Instances are small, picklable and load their model late.
 
-    `packages`: names on PyPI of the packages whose version can change its output, beside those of every run.
+    `packages`: names on PyPI of the packages whose version can change its output, besides those of every run.
     """
 
     packages: ClassVar[tuple[str, ...]]
@@ -128,7 +128,7 @@ class Metric(Measure):
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
     resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
     `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
-    `packages` are those on PyPI that it needs beside those of every run; `extra` is the extra that installs them.
+    `packages` are those on PyPI that it needs besides those of every run; `extra` is the extra that installs them.
     """
 
     range: tuple[float, float]

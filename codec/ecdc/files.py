@@ -187,7 +187,7 @@ def _check_audio(model: EncodecModel, wav: Tensor) -> None:
     if wav.ndim != 2 or wav.shape[0] != model.config.audio_channels:
         raise EcdcError(f"{model.name} takes audio [{model.config.audio_channels}, T], not {list(wav.shape)}")
     if not bool(wav.isfinite().all()):
-        raise EcdcError("audio to compress holds NaN or infinite samples; only finite samples are allowed")
+        raise EcdcError("audio to compress holds NaN or infinite samples; expected finite samples")
 
 
 def _segments(model: EncodecModel, coded: Iterable[tuple[Tensor, Tensor | None]]) -> Iterator[Segment]:

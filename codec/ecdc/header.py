@@ -67,7 +67,7 @@ def read_header(file: BinaryIO) -> Header:
     if version not in (0, 1):
         raise EcdcError(f".ecdc version {version} is unknown; versions 0 and 1 can be read")
     if size > MAX_JSON:
-        raise EcdcError(f"the header claims {size} bytes; at most {MAX_JSON} are allowed")
+        raise EcdcError(f"the header claims {size} bytes; expected at most {MAX_JSON}")
     text = read_exactly(file, size, "the header")
     try:
         values = json.loads(text)

@@ -43,7 +43,8 @@ def _known_name(name: str) -> str:
     """What to load for the name in a file, which is not trusted to name a path or any repository of the hub."""
     known = {Path(known).name: known for known in (*weights.FACEBOOK_CONFIGS, *hub.bundled_models())}
     if name not in known:
-        raise EcdcError(f"the file needs model {name!r}: give it, as only {', '.join(known)} load by name")
+        listed = ", ".join(known)
+        raise EcdcError(f"the file needs model {name!r}, which does not load by name; expected {listed}, or that model")
     return known[name]
 
 

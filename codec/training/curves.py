@@ -24,7 +24,7 @@ def append(path: Path, row: Mapping[str, float]) -> None:
 
 
 def plot(path: Path) -> Path:
-    """Draw every column of a curves file over the steps: a PNG beside it, whose path is returned."""
+    """Draw every column of a curves file over the steps: a PNG beside it, and return its path."""
     table = pd.read_csv(path).set_index("step")
     names = [name for name in table if name not in ("hours", "audio_seconds", "codebooks")]
     figure = Figure(figsize=(9, 2.2 * len(names)), layout="constrained")

@@ -107,7 +107,7 @@ def start_from(lm: LanguageModel, trained: LanguageModel, held_out: Sequence[Ten
     Raises `CheckpointError` for a model of other sizes.
     """
     if trained.config != lm.config:
-        raise codec.CheckpointError(f"{trained.name} has sizes {trained.config}; {lm.name} is to have {lm.config}")
+        raise codec.CheckpointError(f"{trained.name} has sizes {trained.config}; {lm.config}")
     if bits(trained, held_out)[-1] < bits(lm, held_out)[-1]:
         lm.load_state_dict(trained.state_dict())
     else:
@@ -217,7 +217,7 @@ def _run(options: argparse.Namespace) -> None:
     codes = [np.load(path) for path in paths]
     if len(codes) <= HELD_OUT:
         least_s = FRAMES / model.config.frame_rate
-        raise codec.AudioError(f"{len(codes)} pieces of audio above {least_s:g} s found; {HELD_OUT + 1} are needed")
+        raise codec.AudioError(f"{len(codes)} pieces of audio above {least_s:g} s; expected at least {HELD_OUT + 1}")
     held_out = [torch.from_numpy(c[:, :FRAMES].astype(np.int64)) for c in codes[:HELD_OUT]]
     sizes = replace(SIZES, codebooks=model.config.num_quantizers, codebook_size=model.config.codebook_size)
     lm = new_model(codes[HELD_OUT:], sizes, options.name, model.checkpoint_sha256)

@@ -43,7 +43,7 @@ class Trainer:
         config: of the run. model: of `config.model`; at its start (see `codec.training.start`).
         data: training batches; its rank must be this process's.
         folder: of the run's state, curves and exported model.
-        fitted: the model has codebooks to go on from; otherwise the first batch's latents give them.
+        fitted: the model has trained codebooks; otherwise they start from the first batch's latents.
     """
 
     def __init__(

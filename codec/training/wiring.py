@@ -131,7 +131,7 @@ def _wire_decoder(model: EncodecModel, transform: BlockTransform) -> None:
         own = stage.basis * scales[index].view(-1, 1) / scales[index + 1].view(-1, 1, 1)
         weight[:, :n].fill_(0)
         weight[:above, :n, : conv.stride] = own
-        # The inputs' offsets make a constant that differs from tap to tap: a channel that is always 1 takes it away.
+        # The inputs' offsets make a constant that differs from tap to tap: a channel that is always 1 cancels it.
         weight[-1, :n, : conv.stride] = -OFFSET * own.sum(dim=0)
         _bias(conv.conv)[:n] = OFFSET
         weight[:, -1].fill_(0)
@@ -160,7 +160,7 @@ def _wave_deviation(transform: BlockTransform) -> float:
 
 
 def _centre(conv: Conv, rows: int, inputs: int) -> None:
-    """The bias that takes the offsets of the inputs away; what is no latent gets an offset of its own."""
+    """The bias that cancels the offsets of the inputs; all but latents get an offset of their own."""
     offset = 0.0 if conv.stride == 1 else OFFSET
     _bias(conv.conv)[:rows] = offset - OFFSET * conv.conv.weight[:rows, :inputs].sum(dim=(1, 2))
 

@@ -2,7 +2,7 @@
 
 PESQ keeps Python's lock while it computes and can end its process (see `metrics/pesq.py`); here it stops nobody else.
 A helper is `python -m encodec_eval.demo.helpers`: it reads pickled calls from its input and writes pickled answers to
-its output until that closes, so that it goes with the app, however that ends. (`multiprocessing` would import `app.py`
+its output until that closes, so that it ends with the app, however that ends. (`multiprocessing` would import `app.py`
 once more in each.)
 """
 

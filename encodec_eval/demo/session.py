@@ -29,15 +29,15 @@ HELPERS = Helpers()
 QUALITY = ("si_snr", "stoi", "pesq")
 SPEED = ("x_realtime_encode", "x_realtime_decode")
 FORMATS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
-NO_CHECK_SUM = (
-    "This file cannot be checked: its format (.ecdc version 0) has no check sum. Damage would be heard, not reported; "
+NO_CHECKSUM = (
+    "This file cannot be checked: its format (.ecdc version 0) has no checksum. Damage would be heard, not reported; "
     "files made with the language model (version 1) have one."
 )
 
 
 @dataclass
 class Version:
-    """The clip as a codec gives it back at one rate. Sizes in bytes, None where there is no such thing.
+    """The clip as a codec gives it back at one rate. Sizes in bytes, None where it does not apply.
 
     `samples` are those of a channel, `codes` and `scales` those of `Output`.
     `coded` is the codec's own file, `entropy_coded` the smaller one that a language model makes of it.
@@ -57,7 +57,7 @@ class Version:
 
     @property
     def files(self) -> list[Path]:
-        """What there is to download; the entropy-coded file, which has a check sum, before the plain one."""
+        """What there is to download; the entropy-coded file, which has a checksum, before the plain one."""
         return [path for path in (self.wav, self.entropy_coded, self.coded) if path is not None]
 
     def to_entropy_code(self, model: str) -> tuple[Tensor, Sequence[float] | None, int, str]:
@@ -279,5 +279,5 @@ def open_ecdc(session: Session, data: bytes, max_s: float, models: Mapping[str, 
     session.model = name
     session.add(output, duration_s)
     if header.version == 0:
-        session.remarks.append(NO_CHECK_SUM)
+        session.remarks.append(NO_CHECKSUM)
     session.finished = True

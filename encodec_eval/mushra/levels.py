@@ -33,14 +33,14 @@ def loudness(wav: Tensor) -> float:
     """
     block, hop = round(BLOCK_S * RATE), round(HOP_S * RATE)
     if wav.shape[-1] < block:
-        raise EvalError(f"{wav.shape[-1] / RATE:.2f} s are too short for a loudness; at least {BLOCK_S} s are needed")
+        raise EvalError(f"{wav.shape[-1] / RATE:.2f} s are too short for a loudness; expected at least {BLOCK_S} s")
     weighted = scipy.signal.sosfilt(K_WEIGHTING, wav.double().numpy())
     energy = np.pad(np.cumsum((weighted**2).sum(0)), (1, 0))
     starts = np.arange(0, wav.shape[-1] - block + 1, hop)
     power = (energy[starts + block] - energy[starts]) / block
     power = power[power > from_lufs(ABSOLUTE_GATE)]
     if not len(power):
-        raise EvalError(f"nothing is above {ABSOLUTE_GATE:g} LUFS: a silent item cannot be brought to a loudness")
+        raise EvalError(f"nothing is above {ABSOLUTE_GATE:g} LUFS: the loudness of a silent item cannot be set")
     power = power[power > power.mean() * 10 ** (RELATIVE_GATE / 10)]
     return float(10 * np.log10(power.mean()) - 0.691)
 

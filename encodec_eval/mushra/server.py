@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/results":
             return self._refuse(HTTPStatus.NOT_FOUND, "not found")
         if not length.isdecimal():
-            return self._refuse(HTTPStatus.LENGTH_REQUIRED, "a length is needed")
+            return self._refuse(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
         if int(length) > MAX_BODY:
             return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY} bytes are taken")
         try:

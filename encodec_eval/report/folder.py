@@ -1,4 +1,4 @@
-"""Everything that a run's folder holds beside its scores: summaries, tables, report. Made from the files alone."""
+"""Everything in a run's folder besides its scores: summaries, tables, report. Made from the files alone."""
 
 import json
 from collections.abc import Iterator

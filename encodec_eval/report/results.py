@@ -52,7 +52,7 @@ class Results:
 
     @property
     def skipped(self) -> pd.DataFrame:
-        """`file reason` of the files that the set has beside its clips."""
+        """`file reason` of the files of the set that are not clips."""
         return pd.DataFrame(self.config.get("skipped", []), columns=["file", "reason"])
 
     @property

@@ -33,7 +33,7 @@ class Run:
     plan: Plan
     choices: dict[str, object]
     command: list[str]
-    substitutions: tuple[str, ...] = ()  # what stands in for what was asked for, beside the set's own note
+    substitutions: tuple[str, ...] = ()  # substitutes for what was asked for, besides the set's own note
 
     @property
     def settings(self) -> dict[str, Any]:
