@@ -1,6 +1,7 @@
 """The worst, median and best clip of each operating point, as audio files and spectrograms in the run's folder."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from torch import Tensor
 
 import codec.audio
 from encodec_eval.files import safe_name, write_atomically
+from encodec_eval.plugins.host import PluginError
 from encodec_eval.report.results import Results
 from encodec_eval.spectrogram import level_db
 from encodec_eval.types import Clip, Output, System
+
+logger = logging.getLogger(__name__)
 
 EXCERPT_S = 6.0
 SPECTROGRAM_RANGE_DB = 80.0
@@ -67,7 +71,10 @@ def outputs(systems: Sequence[System], names: set[str], clip: Clip, wav: Tensor,
     for system in systems:
         points = [point for point in system.points if point.name in names]
         if points:
-            found += system.process(wav, sample_rate, points, clip)
+            try:
+                found += system.process(wav, sample_rate, points, clip)
+            except PluginError as error:  # scored once, and now it failed
+                logger.warning("%s cannot be heard: %s: %s", points[0].series, clip.id, error)
     return found
 
 
