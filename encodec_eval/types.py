@@ -5,7 +5,7 @@ Shapes: audio is `[C, T]` float32 with full scale at 1, codes are `[K, F]` or, s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # reading results needs no torch
     from torch import Tensor
@@ -79,7 +79,8 @@ class System(Protocol):
     `packages`: names on PyPI of the packages whose version can change its output, besides those of every run.
     """
 
-    packages: ClassVar[tuple[str, ...]]
+    @property
+    def packages(self) -> tuple[str, ...]: ...
 
     @property
     def points(self) -> Sequence[Point]:

@@ -17,6 +17,7 @@ from encodec_eval import systems
 from encodec_eval.datasets import ClipSet, draw, load_set
 from encodec_eval.files import safe_name
 from encodec_eval.metrics import METRICS, choose
+from encodec_eval.plugins import metrics as plugged
 from encodec_eval.report import folder as report
 from encodec_eval.report import results
 from encodec_eval.report.examples import render
@@ -31,7 +32,7 @@ from encodec_eval.types import EvalError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
     systems.add_options(parser)
-    parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}")
+    parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}, or MODULE:CLASS")
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
@@ -48,11 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     if arguments.jobs is not None and arguments.jobs < 1:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
-    metrics = choose(arguments.metrics)
+    named, plugins = plugged.add(arguments.metrics, arguments.timeout)
+    metrics = choose(named)
     clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download, arguments.strict)
     if arguments.limit is not None:
         clip_set = replace(clip_set, clips=draw(clip_set.clips, arguments.limit, arguments.seed))
-    plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics))
+    plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics), plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}

@@ -46,6 +46,8 @@ class Run:
             "versions": provenance.versions(self.packages),
             **self.choices,
         }
+        if self.plan.plugins:
+            settings["plugins"] = {metric.name: json.loads(metric.record) for metric in self.plan.plugins}
         return dict(json.loads(json.dumps(settings)))
 
     @property

@@ -13,6 +13,8 @@ import codec.audio
 from codec import CheckpointError
 from codec.files import replacing
 from encodec_eval.metrics import METRICS
+from encodec_eval.plugins.metrics import register
+from encodec_eval.plugins.outside import PluginMetric
 from encodec_eval.run.journal import codes_path
 from encodec_eval.run.pairing import Pair, measure
 from encodec_eval.types import Clip, Metric, Output, Score, System, UndefinedError
@@ -32,11 +34,13 @@ class MachineError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere."""
+    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere; `plugins` are
+    those of the metrics that every process has to be told of."""
 
     systems: tuple[System, ...]
     metrics: tuple[str, ...]
     codes_dir: str | None = None
+    plugins: tuple[PluginMetric, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
@@ -59,6 +63,7 @@ class Worker:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         self.plan = plan
+        register(plan.plugins)
 
     def run(self, job: Job) -> Iterator[list[Score]]:
         """The scores of a job, one list for each operating point. An error about the data is a score without a value.

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from encodec_eval.__main__ import main
-from encodec_eval.commands.compare import compare
 from encodec_eval.report import results, tables
+from encodec_eval.report.comparison import compare
 from encodec_eval.report.folder import write_report
 from encodec_eval.run.journal import line
 from encodec_eval.types import EvalError, Score
