@@ -15,7 +15,7 @@ COMMANDS = {
     "compare": ("encodec_eval.commands.compare", "paired differences between two runs over the same clips"),
     "speed": ("encodec_eval.commands.speed", "how fast EnCodec runs here, beside the reference implementations"),
     "sets": ("encodec_eval.commands.sets", "list the sets with size, rate, licence, and whether they are here"),
-    "metrics": ("encodec_eval.commands.metrics", "list the metrics with unit, direction, range, rate and source"),
+    "metrics": ("encodec_eval.commands.metrics", "list the metrics: what each is for, range, direction, source, needs"),
     "report": ("encodec_eval.commands.report", "write the tables and plots of a run again"),
 }
 
