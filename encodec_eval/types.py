@@ -118,7 +118,7 @@ class Measure:
     unit: str
     higher_is_better: bool | None
     source: str
-    kind: Literal["pair", "output", "lag"] = "pair"
+    kind: Literal["pair", "output", "lag", "codes"] = "pair"
     digits: int = 2
 
 
@@ -128,8 +128,10 @@ class Metric(Measure):
 
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
     resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
-    `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
+    `lag` metric's takes the lag in seconds, a `codes` metric's the codes `[K, F]` of all segments in a row. It returns
+    a finite float or raises `UndefinedError` with the reason.
     `packages` are those on PyPI that it needs besides those of every run; `extra` is the extra that installs them.
+    `purpose` says in a few words what it tells; `groups` are the names under which `--metrics` has it, beside `all`.
     """
 
     range: tuple[float, float]
@@ -139,6 +141,8 @@ class Metric(Measure):
     max_piece_s: float | None = None
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    purpose: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class UndefinedError(ValueError):

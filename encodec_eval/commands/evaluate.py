@@ -16,7 +16,7 @@ from codec.weights import DEFAULT_MODEL
 from encodec_eval import systems
 from encodec_eval.datasets import ClipSet, draw, load_set
 from encodec_eval.files import safe_name
-from encodec_eval.metrics import METRICS, choose
+from encodec_eval.metrics import GROUPS, METRICS, choose, left_out
 from encodec_eval.plugins import metrics as plugged
 from encodec_eval.report import folder as report
 from encodec_eval.report import results
@@ -32,7 +32,12 @@ from encodec_eval.types import EvalError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
     systems.add_options(parser)
-    parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}, or MODULE:CLASS")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help=f"{', '.join(GROUPS)}, or of {', '.join(METRICS)}, or MODULE:CLASS",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
@@ -58,7 +63,7 @@ def main(arguments: argparse.Namespace) -> int:
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}
-    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, substitutions(arguments, plan))
+    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, notes(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
         raise EvalError(f"no point {arguments.reference!r}; expected {', '.join(names)}")
@@ -94,6 +99,15 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
             return stack.enter_context(tqdm(total=total, unit="score", smoothing=0.05))
 
         yield lambda count: bar().update(count)
+
+
+def notes(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
+    """What the report says at its top: what stands in for what, and what a group of metrics lacks here."""
+    missing = {
+        name: reason for group in arguments.metrics or () if group in GROUPS for name, reason in left_out(group).items()
+    }
+    lacking = (f"{name} is left out: it {reason}" for name, reason in missing.items() if name not in plan.metrics)
+    return (*substitutions(arguments, plan), *lacking)
 
 
 def substitutions(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:

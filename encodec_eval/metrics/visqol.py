@@ -39,6 +39,8 @@ def _metric(mode: str, sample_rate: int, top: float, mapping: str) -> Metric:
         sample_rate=sample_rate,
         packages=("visqol-python",),
         extra="visqol",
+        purpose=f"how good {'a voice' if mode == 'speech' else 'music'} sounds, by similarity of spectrograms",
+        groups=("speech" if mode == "speech" else "music",),
     )
 
 

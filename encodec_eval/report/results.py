@@ -76,6 +76,11 @@ class Results:
         """The metrics of this run that say how good the audio is."""
         return [name for name, measure in self.measures.items() if measure.kind == "pair"]
 
+    @property
+    def code_metrics(self) -> list[str]:
+        """The metrics of this run that say how a system uses its codes."""
+        return [name for name, measure in self.measures.items() if measure.kind == "codes"]
+
     def table(self, metric: str) -> pd.DataFrame:
         """Values `[clips, points]` of a metric, in the order of the run."""
         rows = self.scores[self.scores.metric == metric]

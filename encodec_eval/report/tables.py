@@ -46,6 +46,8 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
             if cell.n_scored < cell.n_total:
                 text += f" [{cell.n_scored}/{cell.n_total}]"
             row[heading(measure)] = text
+        for metric in results.code_metrics:  # which some systems cannot have: they do not count as unscored
+            row[heading(results.measures[metric])] = number(cells[point, metric].mean, results.measures[metric].digits)
         for metric, title in SPEEDS.items():
             row[title] = number(cells[point, metric].mean, 1)
         scored = min((cells[point, metric].n_scored for metric in results.quality_metrics), default=0)
@@ -58,7 +60,8 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
 def heading(measure: Measure) -> str:
     """A metric's title, unit and direction."""
     arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
-    return f"{measure.title}{f' {measure.unit}' if measure.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
+    shown = measure.unit in ("dB", "kbps", "ms", "Hz", "LU", "%", "bit")
+    return f"{measure.title}{f' {measure.unit}' if shown else ''}{arrow}"
 
 
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:

@@ -135,6 +135,10 @@ def evaluate(metric: Metric, output: Output, duration_s: float, pair: Pair | Exc
     """A metric's value. Raises what kept the pair from being made, if the metric needs it."""
     if metric.kind == "output":
         return metric.function(output, duration_s)
+    if metric.kind == "codes":
+        if output.codes is None:
+            raise UndefinedError("this system has no codes")
+        return metric.function(output.codes.transpose(0, 1).flatten(1).numpy())
     if isinstance(pair, Exception):
         raise pair
     return metric.function(pair.lag_s) if metric.kind == "lag" else measure(metric, pair)
