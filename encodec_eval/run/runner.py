@@ -18,6 +18,7 @@ from encodec_eval.run.engine import Died, Done, Engine
 from encodec_eval.run.journal import Journal, Key
 from encodec_eval.run.worker import Job, Plan, failures
 from encodec_eval.types import Clip, EvalError, Measure, Metric
+from encodec_eval.weights import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Run:
             "versions": provenance.versions(self.packages),
             **self.choices,
         }
+        if weights := self.weights:
+            settings["weights"] = weights
         return dict(json.loads(json.dumps(settings)))
 
     @property
@@ -54,6 +57,11 @@ class Run:
         by_systems = (package for system in self.plan.systems for package in system.packages)
         by_metrics = (package for metric in self.plan.metrics for package in METRICS[metric].packages)
         return list(dict.fromkeys([*provenance.ALWAYS_USED, *by_systems, *by_metrics]))
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """The SHA-256 of every file of weights that the run's metrics read."""
+        return {name: sha256(name) for metric in self.plan.metrics for name in METRICS[metric].weights}
 
     @property
     def keys(self) -> list[Key]:

@@ -2,7 +2,8 @@
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -119,11 +120,20 @@ def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Se
         pair = error
     for metric in metrics:
         try:
-            value, reason = evaluate(metric, output, clip.duration_s, pair), None
+            value, reason = evaluate(told(metric, clip), output, clip.duration_s, pair), None
         except Exception as error:
             raise_of_machine(error)
             value, reason = None, explain(error)
         yield Score(clip.id, output.point.name, metric.name, value, reason)
+
+
+def told(metric: Metric, clip: Clip) -> Metric:
+    """The metric with the clip's transcript, if it needs that."""
+    if not metric.transcript:
+        return metric
+    if clip.transcript is None:
+        raise UndefinedError("no transcript of this clip is known")
+    return replace(metric, function=partial(metric.function, transcript=clip.transcript))
 
 
 def evaluate(metric: Metric, output: Output, duration_s: float, pair: Pair | Exception) -> float:
