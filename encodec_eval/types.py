@@ -11,13 +11,22 @@ if TYPE_CHECKING:  # reading results needs no torch
     from torch import Tensor
 
 
+CLEAN_SPEECH, NOISY_SPEECH, MUSIC, GENERAL = "clean speech", "noisy speech", "music", "general sound"
+DOMAINS = (CLEAN_SPEECH, NOISY_SPEECH, MUSIC, GENERAL)
+SPEECH = (CLEAN_SPEECH, NOISY_SPEECH)
+
+
 class EvalError(ValueError):
     """What the user asked for cannot be done. The message says what was given and what is expected."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz."""
+    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz.
+
+    `domain` is one of `DOMAINS`, or empty where nobody said. `reference` is the file that outputs are compared with,
+    from its first sample on, where that is not the clip itself.
+    """
 
     id: str
     path: str
@@ -27,6 +36,8 @@ class Clip:
     start: int = 0
     speaker: str | None = None
     transcript: str | None = None
+    domain: str = ""
+    reference: str | None = None
 
     @property
     def duration_s(self) -> float:

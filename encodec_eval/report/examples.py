@@ -51,7 +51,8 @@ def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -
         if not chosen:
             continue
         wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
-        reference = write(folder / "reference" / safe_name(clip.id), wav, sample_rate)
+        compared = codec.audio.load(clip.reference)[0] if clip.reference else wav
+        reference = write(folder / "reference" / safe_name(clip.id), compared, sample_rate)
         for output in outputs(systems, {row["point"] for row in chosen}, clip, wav, sample_rate):
             path = write(folder / safe_name(output.point.name) / safe_name(clip.id), output.audio, output.sample_rate)
             for row in chosen:

@@ -17,7 +17,9 @@ RATES = {
 }
 LATEX_COLUMNS = 8
 LATEX_CHARACTERS = 104  # of \footnotesize in the 16 cm of a page of A4 with margins of 2.5 cm
+MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 LATEX_SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", " x real time": r" $\times$RT", "±": r"$\pm$"}
+LATEX_SYMBOLS |= {mark: rf"\textsuperscript{{{n}}}" for n, mark in enumerate(MARKS, start=1)}
 SPEEDS = {"x_realtime_encode": "encode x real time", "x_realtime_decode": "decode x real time"}
 
 

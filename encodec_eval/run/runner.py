@@ -191,7 +191,8 @@ def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 
 def describe_clip(clip: Clip) -> dict[str, object]:
-    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3)}
+    known = {"domain": clip.domain} if clip.domain else {}
+    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3), **known}
 
 
 def describe_metric(metric: Metric) -> dict[str, object]:

@@ -68,6 +68,7 @@ class Worker:
         """
         try:
             wav, sample_rate = codec.audio.load(job.clip.path, job.clip.start, job.clip.frames)
+            reference = load_reference(job.clip, wav, sample_rate)
         except Exception as error:
             if not Path(job.clip.path).is_file():
                 raise MachineError(f"{job.clip.path} is no longer there") from error
@@ -75,9 +76,11 @@ class Worker:
             yield failures(job, job.cells, error)
             return
         for system in self.plan.systems:
-            yield from self._run_system(system, job, wav, sample_rate)
+            yield from self._run_system(system, job, wav, reference, sample_rate)
 
-    def _run_system(self, system: System, job: Job, wav: Tensor, sample_rate: int) -> Iterator[list[Score]]:
+    def _run_system(
+        self, system: System, job: Job, wav: Tensor, reference: Tensor, sample_rate: int
+    ) -> Iterator[list[Score]]:
         """Whatever cells are wanted, the system does all its points: what it does together, such as a batch that it
         decodes, decides the last digits, and may not depend on what an interrupted run left."""
         names = {point.name for point in system.points}
@@ -96,7 +99,7 @@ class Worker:
         for output in outputs:
             metrics = [METRICS[metric] for name, metric in cells if name == output.point.name]
             if metrics:
-                yield list(score(job.clip, wav, sample_rate, output, metrics))
+                yield list(score(job.clip, reference, sample_rate, output, metrics))
 
     def _keep_codes(self, outputs: Sequence[Output], clip: Clip) -> None:
         """The codes at the highest rate, `[K, N * F]` int16: the lower rates are its first rows."""
@@ -108,6 +111,16 @@ class Worker:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part, part.open("wb") as file:
             np.save(file, codes.transpose(0, 1).flatten(1).to(torch.int16).numpy())
+
+
+def load_reference(clip: Clip, wav: Tensor, sample_rate: int) -> Tensor:
+    """What outputs are compared with: the clip's audio itself, or its reference of the same length and rate."""
+    if clip.reference is None:
+        return wav
+    reference, rate = codec.audio.load(clip.reference)
+    if reference.shape != wav.shape or rate != sample_rate:
+        raise ValueError(f"the reference {clip.reference} is not as long as the clip, or of another rate")
+    return reference
 
 
 def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Sequence[Metric]) -> Iterator[Score]:
