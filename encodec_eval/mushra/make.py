@@ -50,7 +50,7 @@ def make_test(design: Design, folder: Path) -> Manifest:
     check(conditions, items, duration_s, len(points), design.force)
     if (folder / FILE_NAME).exists():
         raise EvalError(f"{folder} holds a test already; choose another folder")
-    spans = stimuli.choose_spans(design.clip_set.clips, items, duration_s, design.seed)
+    spans = stimuli.spans_by_domain(design.clip_set.clips, items, duration_s, design.seed)
     if max(span.clip.sample_rate for span in spans) <= 16000 and MID_ANCHOR in conditions:
         logger.warning("%s ends at 8 kHz: its 7 kHz anchor is close to the reference", design.clip_set.name)
     rendered = stimuli.render(spans, design.systems, preset.anchors, design.seed, folder / "stimuli")

@@ -61,7 +61,8 @@ def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -
             continue
         wanted = set(results.points.name) if clip.id in shared else {row["point"] for row in chosen}
         wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
-        reference = write(folder / "reference" / safe_name(clip.id), wav, sample_rate)
+        compared = codec.audio.load(clip.reference)[0] if clip.reference else wav
+        reference = write(folder / "reference" / safe_name(clip.id), compared, sample_rate)
         made = {}
         for output in outputs(systems, wanted, clip, wav, sample_rate):
             path = write(folder / safe_name(output.point.name) / safe_name(clip.id), output.audio, output.sample_rate)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from codec.files import write_atomically
-from encodec_eval.report import literature, tables
+from encodec_eval.report import caveats, domains, literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves
 from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
@@ -42,7 +42,10 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
     """The parts of a report, the scores first. Writes the CSV file and the figures of each."""
     folder = results.folder
     curves = write_curves(results, summary)
-    sections = [Section("Results", tables.main_table(results, summary), _scores_note(results), curves)]
+    main = caveats.marked(tables.main_table(results, summary), results, summary)
+    sections = [Section("Results", main, f"{_scores_note(results)} {caveats.footnotes(main)}".strip(), curves)]
+    if len(results.domains) > 1:
+        sections.append(domains.section(results, summary, FLOATS))
     reasons = tables.reasons_table(results)
     if len(reasons):
         sections.append(Section("Scores without a value", reasons, "They are counted in no mean.", open=True))
@@ -88,10 +91,13 @@ def latex_tables(results: Results, sections: list[Section]) -> Iterator[str]:
     def intervals(note: str) -> str:
         return f" {results.interval_note}" if results.interval_note in note else ""
 
-    yield tables.latex(tables.quality_table(main.table), f"Quality{ours}{intervals(main.note)}", "tab:results")
+    quality = tables.quality_table(main.table)
+    caption = f"Quality{ours}{intervals(main.note)} {caveats.footnotes(quality)}".rstrip()
+    yield tables.latex(quality, caption, "tab:results")
     yield tables.latex(tables.cost_table(main.table), f"Rates and speed{ours}", "tab:cost")
     for section in others:
         caption = f"{section.name}. {section.note}" if section.quoted else section.name + ours + intervals(section.note)
+        caption = f"{caption} {caveats.footnotes(section.table)}".rstrip()
         yield tables.latex(section.table, caption, _label(section.name))
 
 

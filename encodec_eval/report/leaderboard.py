@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from encodec_eval.files import write_atomically
+from codec.files import write_atomically
 from encodec_eval.player import script
 from encodec_eval.report import tables
 from encodec_eval.report.comparison import run_names

@@ -41,11 +41,14 @@ STYLE: Any = {
 }
 
 
-def write_curves(results: Results, summary: pd.DataFrame) -> list[Path]:
-    """Draw quality over rate for every metric of a run, as PNG and SVG in its folder. Returns the paths of the SVGs."""
+def write_curves(results: Results, summary: pd.DataFrame, ending: str = "") -> list[Path]:
+    """Draw quality over rate for every metric of a run, as PNG and SVG in its folder, `ending` behind their names.
+
+    Returns the paths of the SVGs.
+    """
     with plt.rc_context(STYLE):
         return [
-            save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}")
+            save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}{ending}")
             for metric in results.quality_metrics
         ]
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,18 @@ class Results:
     def clips(self) -> pd.DataFrame:
         """`id speaker seconds`, in the order of the run."""
         return pd.DataFrame(self.config["clips"])
+
+    @property
+    def domains(self) -> list[str]:
+        """What kinds of sound the clips are, in the order of the run; empty for a clip of which nobody said it."""
+        return list(dict.fromkeys(each.get("domain", "") for each in self.config["clips"]))
+
+    def of_domain(self, domain: str) -> "Results":
+        """The clips of one domain alone, as if they were the run; its set is named by the domain."""
+        clips = [each for each in self.config["clips"] if each.get("domain", "") == domain]
+        settings = self.config["settings"] | {"set": domain or "unlabelled"}
+        scores = self.scores[self.scores["clip"].isin([each["id"] for each in clips])]
+        return replace(self, config=self.config | {"clips": clips, "settings": settings}, scores=scores)
 
     @property
     def skipped(self) -> pd.DataFrame:

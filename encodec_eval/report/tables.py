@@ -17,7 +17,9 @@ RATES = {
 }
 LATEX_COLUMNS = 8
 LATEX_CHARACTERS = 104  # of \footnotesize in the 16 cm of a page of A4 with margins of 2.5 cm
+MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 LATEX_SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", " x real time": r" $\times$RT", "±": r"$\pm$"}
+LATEX_SYMBOLS |= {mark: rf"\textsuperscript{{{n}}}" for n, mark in enumerate(MARKS, start=1)}
 SPEEDS = {"x_realtime_encode": "encode x real time", "x_realtime_decode": "decode x real time"}
 
 
@@ -58,10 +60,10 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def heading(measure: Measure) -> str:
-    """A metric's title, unit and direction."""
+    """A metric's title, unit, edition and direction."""
     arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
-    shown = measure.unit in ("dB", "kbps", "ms", "Hz", "LU", "%", "bit")
-    return f"{measure.title}{f' {measure.unit}' if shown else ''}{arrow}"
+    unit = f" {measure.unit}" if measure.unit in ("dB", "kbps", "ms", "Hz", "LU", "%", "bit") else ""
+    return f"{measure.title}{unit}{f' ({measure.edition})' if measure.edition else ''}{arrow}"
 
 
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:

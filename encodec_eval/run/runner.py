@@ -18,6 +18,7 @@ from encodec_eval.run.engine import Died, Done, Engine
 from encodec_eval.run.journal import Journal, Key
 from encodec_eval.run.worker import Job, Plan, failures
 from encodec_eval.types import Clip, EvalError, Measure, Metric
+from encodec_eval.weights import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Run:
         }
         if self.plan.plugins:
             settings["plugins"] = {metric.name: json.loads(metric.record) for metric in self.plan.plugins}
+        if weights := self.weights:
+            settings["weights"] = weights
         return dict(json.loads(json.dumps(settings)))
 
     @property
@@ -56,6 +59,11 @@ class Run:
         by_systems = (package for system in self.plan.systems for package in system.packages)
         by_metrics = (package for metric in self.plan.metrics for package in METRICS[metric].packages)
         return list(dict.fromkeys([*provenance.ALWAYS_USED, *by_systems, *by_metrics]))
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """The SHA-256 of every file of weights that the run's metrics read."""
+        return {name: sha256(name) for metric in self.plan.metrics for name in METRICS[metric].weights}
 
     @property
     def keys(self) -> list[Key]:
@@ -185,7 +193,8 @@ def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 
 def describe_clip(clip: Clip) -> dict[str, object]:
-    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3)}
+    known = {"domain": clip.domain} if clip.domain else {}
+    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3), **known}
 
 
 def describe_metric(metric: Metric) -> dict[str, object]:
