@@ -139,6 +139,17 @@ class DecoderStream:
         return audio
 
     @torch.no_grad()
+    def push_latents(self, latents: Tensor) -> Tensor:
+        """As `push`, of latents `[B, D, F]` in place of codes, such as those that stand in for lost frames.
+
+        Raises `ValueError` for a model with segments, which are decoded from codes only.
+        """
+        if not isinstance(self._decode, _FrameDecoder):
+            raise ValueError("a model with segments (chunk_length_s) takes codes, not latents")
+        audio, self.state = self._decode.push_latents(latents, self.state)
+        return audio
+
+    @torch.no_grad()
     def flush(self) -> Tensor:
         """The rest of the audio `[B, C, T]`; the stream is then at the start of a new clip.
 
@@ -158,7 +169,9 @@ class _FrameDecoder:
         self._model = model
 
     def push(self, codes: Tensor, scale: Tensor | None, state: State) -> tuple[Tensor, State]:
-        latents = self._model.quantizer.decode(codes.transpose(0, 1))
+        return self.push_latents(self._model.quantizer.decode(codes.transpose(0, 1)), state)
+
+    def push_latents(self, latents: Tensor, state: State) -> tuple[Tensor, State]:
         held, layers = (latents[..., :0], None) if state is None else state
         held = torch.cat([held, latents], dim=-1)
         if held.shape[-1] < (1 if layers is not None else self._model.decoder.warmup_frames):
