@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from encodec_eval import stats
+from codec.usage import perplexity
 from encodec_eval.types import Metric, UndefinedError
 
 
@@ -17,7 +17,7 @@ def code_entropy(codes: NDArray[np.int64]) -> float:
 
 def code_perplexity(codes: NDArray[np.int64]) -> float:
     """How many entries, evenly used, would have the entropy of a codebook: 2^entropy, the mean over `codes [K, F]`."""
-    return float(np.mean([perplexity for _, perplexity in _usage(codes)]))
+    return float(np.mean([effective for _, effective in _usage(codes)]))
 
 
 def _usage(codes: NDArray[np.int64]) -> list[tuple[float, float]]:
@@ -26,7 +26,7 @@ def _usage(codes: NDArray[np.int64]) -> list[tuple[float, float]]:
         raise ValueError(f"expected codes [K, F], got {codes.shape}")
     if not codes.size:
         raise UndefinedError("there are no codes")
-    return [stats.perplexity(np.unique(row, return_counts=True)[1]) for row in codes]
+    return [perplexity(np.unique(row, return_counts=True)[1]) for row in codes]
 
 
 _SOURCE = "codes of one clip, mean over codebooks, at most log2 of its frames; Codebook usage has those of the set"
