@@ -21,6 +21,7 @@ from encodec_eval.demo import api, components, endpoints, page, store
 from encodec_eval.demo.models import about, offered_models
 from encodec_eval.demo.session import FORMATS, HELPERS
 from encodec_eval.demo.settings import (
+    CLEAN_EVERY_S,
     EXAMPLES,
     KEEP_S,
     MAX_CLIP_S,
@@ -38,7 +39,7 @@ LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp"
 PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
 gr.set_static_paths([store.examples_folder()])
 
-with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
+with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S)) as demo:
     names = list(offered_models())
     source = gr.State(None, time_to_live=KEEP_S)
     session = gr.State(None, time_to_live=KEEP_S, delete_callback=store.forget)

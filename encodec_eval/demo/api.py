@@ -22,14 +22,14 @@ def file_input(label: str) -> gr.File:
     (Gradio takes a class that inherits from a component for one with files of its own for the browser.)
     """
     file = gr.File(label=label, type="filepath")
-    read, schema = file.preprocess, file.api_info()
+    schema = file.api_info()
 
     def preprocess(payload: Any) -> Any:
         if payload is None:
             return None
         if not (is_file_obj_with_meta(payload) and isinstance(payload.get("path"), str)):  # those Gradio has checked
             raise to_gradio_error(f"{label} is {shortened(payload)}: expected an uploaded file", markup=False)
-        return read(gr.FileData(**payload))
+        return payload["path"]  # what Gradio's own returns, after making an empty file that it leaves behind
 
     file.data_model = None  # it would refuse other types with a traceback and no name
     file.api_info = lambda: schema  # type: ignore[method-assign]
