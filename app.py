@@ -104,4 +104,7 @@ if __name__ == "__main__":
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // VISITORS_AT_ONCE))
     HELPERS.warm_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed then as well
-    demo.launch(**LAUNCH)
+    demo.launch(**LAUNCH, prevent_thread_lock=True)
+    api.close_event_loops()
+    demo.block_thread()
+    temporary.end_process()

@@ -1,5 +1,7 @@
-"""What Gradio lacks for programs: inputs that are refused by name, answers of MCP in JSON, a fair queue."""
+"""What Gradio lacks: inputs that are refused by name, answers of MCP in JSON, a fair queue, a quiet end."""
 
+import asyncio
+import gc
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -78,6 +80,16 @@ def _waiting(queue: Queue) -> Iterable[Event]:
 
 def _address(request: Any) -> str:
     return request.client.host if request.client else ""
+
+
+def close_event_loops() -> None:
+    """Close the event loops that Gradio makes for its locks and forgets.
+
+    Python may collect their sockets first, and then prints "Invalid file descriptor: -1" for each.
+    """
+    for each in gc.get_objects():
+        if issubclass(type(each), asyncio.AbstractEventLoop) and not each.is_running():
+            each.close()
 
 
 def answer_mcp_in_json() -> None:

@@ -246,10 +246,33 @@ def test_ctrl_c_ends_the_app_without_a_traceback(tmp_path):
     with started(tmp_path / "temporary", end=signal.SIGINT) as (url, process):
         client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path))
         client.predict(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, api_name="/reconstruct")
+        client.submit(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, api_name="/reconstruct")
+        time.sleep(1)  # it ends amid a call
     said = (tmp_path / "app.log").read_text()
     assert process.returncode == 0, said
     assert not re.findall("Traceback|Exception|Error|Invalid file descriptor", said), said
     assert not list((tmp_path / "temporary").iterdir())
+
+
+# How many event loops are open before and after: an open one can complain when it is collected.
+LOOPS = """
+import asyncio, gc, app
+def count():
+    loops = [each for each in gc.get_objects() if issubclass(type(each), asyncio.AbstractEventLoop)]
+    return sum(not loop.is_closed() and not loop.is_running() for loop in loops)
+app.demo.launch(**app.LAUNCH, prevent_thread_lock=True, quiet=True)
+before = count()
+app.api.close_event_loops()
+print("open:", before, count())
+"""
+
+
+def test_no_event_loop_of_gradio_is_left_to_complain(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    run = subprocess.run([sys.executable, "-c", LOOPS], cwd=ROOT, env=environment, capture_output=True, text=True)
+    before, after = map(int, re.search(r"open: (\d+) (\d+)", run.stdout).groups())
+    assert before > 0, "Gradio closes its loops itself now: close_event_loops can go"
+    assert after == 0
 
 
 def resident_mb(pid):
