@@ -33,7 +33,7 @@ def folder() -> Path:
 
 
 def end_process() -> NoReturn:
-    """Remove what `make_folder` made and end at once: where a call still computes, Python's own end would abort in its thread."""
+    """Remove what `make_folder` made and end at once. (Python's own end aborts in a thread that still computes.)"""
     for lock in _held:
         shutil.rmtree(Path(lock.lock_file).parent, ignore_errors=True)
     sys.stdout.flush()
