@@ -21,6 +21,7 @@ from encodec_eval.demo import api, components, endpoints, page, store
 from encodec_eval.demo.models import about, offered_models
 from encodec_eval.demo.session import FORMATS, HELPERS
 from encodec_eval.demo.settings import (
+    CLEAN_EVERY_S,
     EXAMPLES,
     KEEP_S,
     MAX_CLIP_S,
@@ -38,7 +39,7 @@ LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp"
 PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
 gr.set_static_paths([store.examples_folder()])
 
-with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
+with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S)) as demo:
     names = list(offered_models())
     source = gr.State(None, time_to_live=KEEP_S)
     session = gr.State(None, time_to_live=KEEP_S, delete_callback=store.forget)
@@ -103,4 +104,7 @@ if __name__ == "__main__":
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // VISITORS_AT_ONCE))
     HELPERS.warm_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed then as well
-    demo.launch(**LAUNCH)
+    demo.launch(**LAUNCH, prevent_thread_lock=True)
+    api.close_event_loops()
+    demo.block_thread()
+    temporary.end_process()

@@ -6,6 +6,7 @@ its output until that closes, so that it ends with the app, however that ends. (
 once more in each.)
 """
 
+import os
 import pickle
 import subprocess
 import sys
@@ -59,7 +60,8 @@ class Helpers:
         process: subprocess.Popen[bytes] | None = getattr(self._own, "process", None)
         if process is None or process.poll() is not None:
             command = [sys.executable, "-m", __spec__.name if __spec__ else __name__]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            # A session of its own: Ctrl-C in the app's terminal is for the app, and its end is theirs.
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
             self._own.process = process
         return process
 
@@ -106,8 +108,12 @@ def serve(calls: IO[bytes], answers: IO[bytes]) -> None:
             answer: tuple[Any, Exception | None] = function(*args, **kwargs), None
         except Exception as error:
             answer = None, error
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:  # the app ended while this worked
+            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())  # for what is flushed at the end
+            return
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ TITLE = "EnCodec, heard and measured"
 MAX_UPLOAD_MB = 64
 VISITORS_AT_ONCE = 2
 QUEUE_LENGTH = 40
-KEEP_S = 7200
+KEEP_S = 7200  # of what visitors uploaded and what was made of it
+CLEAN_EVERY_S = 600
 OPUS_KBPS = (6, 12, 24)
 
 
