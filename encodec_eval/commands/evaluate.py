@@ -28,14 +28,19 @@ from encodec_eval.run.local import LocalEngine
 from encodec_eval.run.worker import Plan
 from encodec_eval.types import EvalError
 
+POOL = 8  # rows of a streamed set that are fetched for each clip that is drawn
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
+    parser.add_argument(
+        "--set", default="librispeech", help="set[:subset], hf:NAME:SPLIT, folder, audio file, .csv, .tar"
+    )
     systems.add_options(parser)
     parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}, or MODULE:CLASS")
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
+    parser.add_argument("--max-seconds", type=float, help="draw clips of at most this length in all")
     parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
     parser.add_argument("--no-download", action="store_true", help="never download a corpus")
     parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
@@ -51,13 +56,17 @@ def main(arguments: argparse.Namespace) -> int:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
     named, plugins = plugged.add(arguments.metrics, arguments.timeout)
     metrics = choose(named)
-    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download, arguments.strict)
-    if arguments.limit is not None:
-        clip_set = replace(clip_set, clips=draw(clip_set.clips, arguments.limit, arguments.seed))
+    rows = None if arguments.limit is None else POOL * arguments.limit
+    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download, arguments.strict, rows)
+    if arguments.limit is not None or arguments.max_seconds is not None:
+        drawn = draw(clip_set.clips, arguments.limit, arguments.seed, arguments.max_seconds)
+        clip_set = replace(clip_set, clips=drawn)
     plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics), plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}
+    if arguments.max_seconds is not None:
+        choices["max_seconds"] = arguments.max_seconds
     run = runner.Run(folder, clip_set, plan, choices, arguments.argv, substitutions(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
@@ -113,4 +122,6 @@ def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -
     parts = [clip_set.name, "+".join(series)]
     if arguments.limit is not None:
         parts.append(f"limit{arguments.limit}")
+    if arguments.max_seconds is not None:
+        parts.append(f"{arguments.max_seconds:g}s")
     return safe_name("_".join(parts))
