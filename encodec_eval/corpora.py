@@ -17,7 +17,9 @@ TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --
 class Corpus:
     """A corpus. `subsets[0]` is the default, `layout` is the folder of a subset and `pattern` its files in there.
 
-    `speaker_level` is the part of a file's path under that folder that names the speaker; None if nothing does.
+    `pattern` may be several, with `|` between them, and `patterns` those of subsets that have their own.
+    `speaker_level` is the part of a file's path under that folder that names the speaker, or begins with it, up to a
+    `_`; None if nothing does.
     `domain` is what is heard, in a subset named in `domains` what that says.
     Only the middle `excerpt_s` seconds of a file are used. `download(root, subset)` fetches and unpacks it.
     """
@@ -31,6 +33,7 @@ class Corpus:
     layout: str
     pattern: str
     url: str = ""
+    patterns: Mapping[str, str] = field(default_factory=dict)
     domain: str = CLEAN_SPEECH
     domains: Mapping[str, str] = field(default_factory=dict)
     speaker_level: int | None = None
@@ -54,9 +57,10 @@ class Corpus:
     def files(self, root: Path, subset: str) -> Iterator[tuple[Path, str | None]]:
         """Audio files and their speakers, by path."""
         folder = self.folder(root, subset)
-        for path in sorted(folder.glob(self.pattern.format(subset=subset))):
+        patterns = self.patterns.get(subset, self.pattern).format(subset=subset).split("|")
+        for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
             parts = path.relative_to(folder).parts
-            yield path, None if self.speaker_level is None else parts[self.speaker_level]
+            yield path, None if self.speaker_level is None else parts[self.speaker_level].split("_")[0]
 
     def fetch(self, root: Path, subset: str) -> str | None:
         """Download a subset. Returns None, or why that cannot be done."""
@@ -276,6 +280,45 @@ _ALL = [
         url="https://github.com/MTG/mtg-jamendo-dataset",
         domain=MUSIC,
         excerpt_s=30.0,
+    ),
+    Corpus(
+        name="daps",
+        title="DAPS, 20 English speakers, middle 30 s of each script",
+        licence="CC BY-NC 4.0",
+        hours="4.5 as published (clean)",
+        rate="44.1 kHz mono",
+        subsets=("clean", "cleanraw", "produced"),
+        layout="daps/{subset}",
+        pattern="[fm]*_{subset}.wav",
+        url="https://zenodo.org/records/4660670",
+        speaker_level=0,
+        excerpt_s=30.0,
+    ),
+    Corpus(
+        name="ears",
+        title="EARS, expressive anechoic speech, middle 30 s at most",
+        licence="CC BY-NC 4.0",
+        hours="100 as published (all)",
+        rate="48 kHz mono",
+        subsets=("test", "valid", "train"),  # by speaker, as EARS-WHAM and EARS-Reverb split them
+        layout="EARS",
+        pattern="p*/*.wav",
+        patterns={"test": "p10[2-7]/*.wav", "valid": "p10[01]/*.wav", "train": "p0[0-9][0-9]/*.wav"},
+        url="https://github.com/facebookresearch/ears_dataset",
+        speaker_level=0,
+        excerpt_s=30.0,
+    ),
+    Corpus(
+        name="audioset",
+        title="AudioSet evaluation segments, 10 s of any sound",
+        licence="by video (labels CC BY 4.0)",
+        hours="56 as published (eval)",
+        rate="by video",
+        subsets=("eval",),
+        layout="audioset/{subset}",
+        pattern="*.flac|*.wav|*.mp3|*.ogg|*.opus",
+        url="https://research.google.com/audioset/download.html",
+        domain=GENERAL,
     ),
 ]
 CORPORA = {corpus.name: corpus for corpus in _ALL}

@@ -10,6 +10,7 @@ from encodec_eval.noisy import BUNDLED_NOISE, SNRS_DB, Noise, make_noisy
 from encodec_eval.types import Clip, EvalError
 
 NOISY = "+noisy"
+POOL = 8  # rows of a streamed set that are fetched for each clip that is drawn
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["librispeech"],
         metavar="SET",
-        help=f"set[:subset], folder, audio file or .csv manifest; SET{NOISY} puts speech into rooms with noise",
+        help=f"set[:subset], hf:NAME:SPLIT, folder, audio file, .csv, .tar; SET{NOISY} makes speech noisy",
     )
     parser.add_argument("--data-root", type=Path, help="where corpora lie, are downloaded to, and noisy clips are kept")
     parser.add_argument("--no-download", action="store_true", help="never download a corpus")
@@ -30,14 +31,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(clean_reference=False)
 
 
-def select(options: argparse.Namespace, limit: int | None = None, strict: bool = False) -> ClipSet:
-    """The clips that the options ask for, `limit` of each set.
+def select(
+    options: argparse.Namespace, limit: int | None = None, strict: bool = False, max_seconds: float | None = None
+) -> ClipSet:
+    """The clips that the options ask for, of each set `limit` and at most `max_seconds`.
 
     Of several sets, ids begin with the set's name. Raises `EvalError` as `load_set` and `make_noisy` do.
     """
     if options.clean_reference and not _noisy(options):
         raise EvalError(f"--clean-reference is for sets that are made noisy, such as {options.set[0]}{NOISY}")
-    return join([_one(spec, options, limit, strict) for spec in dict.fromkeys(options.set)])
+    return join([_one(spec, options, limit, strict, max_seconds) for spec in dict.fromkeys(options.set)])
 
 
 def choices(options: argparse.Namespace) -> dict[str, object]:
@@ -64,10 +67,11 @@ def _texts(clip_set: ClipSet) -> tuple[str, str]:
     return clip_set.licence, clip_set.note
 
 
-def _one(spec: str, options: argparse.Namespace, limit: int | None, strict: bool) -> ClipSet:
-    found = load_set(spec.removesuffix(NOISY), options.data_root, not options.no_download, strict)
-    if limit is not None:
-        found = replace(found, clips=draw(found.clips, limit, options.seed))
+def _one(spec: str, options: argparse.Namespace, limit: int | None, strict: bool, max_seconds: float | None) -> ClipSet:
+    rows = None if limit is None else POOL * limit
+    found = load_set(spec.removesuffix(NOISY), options.data_root, not options.no_download, strict, rows)
+    if limit is not None or max_seconds is not None:
+        found = replace(found, clips=draw(found.clips, limit, options.seed, max_seconds))
     if not spec.endswith(NOISY):
         return found
     folder = (options.data_root or default_data_root()) / "noisy"

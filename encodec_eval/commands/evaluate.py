@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips of each set, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of every draw")
+    parser.add_argument("--max-seconds", type=float, help="draw clips of at most this length in all, of each set")
     parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
     parser.add_argument("--overwrite", action="store_true", help="begin again if the folder holds a run")
     parser.add_argument("--jobs", type=int, help="workers (default: all cores, or all of the cluster)")
@@ -57,11 +58,13 @@ def main(arguments: argparse.Namespace) -> int:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
     named, plugins = plugged.add(arguments.metrics, arguments.timeout)
     metrics = choose(named)
-    clip_set = selection.select(arguments, arguments.limit, arguments.strict)
+    clip_set = selection.select(arguments, arguments.limit, arguments.strict, arguments.max_seconds)
     plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics), plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed, **selection.choices(arguments)}
+    if arguments.max_seconds is not None:
+        choices["max_seconds"] = arguments.max_seconds
     run = runner.Run(folder, clip_set, plan, choices, arguments.argv, notes(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
@@ -126,4 +129,6 @@ def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -
     parts = [clip_set.name, "+".join(series)]
     if arguments.limit is not None:
         parts.append(f"limit{arguments.limit}")
+    if arguments.max_seconds is not None:
+        parts.append(f"{arguments.max_seconds:g}s")
     return safe_name("_".join(parts))

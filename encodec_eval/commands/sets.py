@@ -39,6 +39,8 @@ def main(arguments: argparse.Namespace) -> int:
         hours = f"{sum(clip.duration_s for clip in clips) / 3600:.2f}"
         rows.append(row | {"hours": hours, "licence": licence, "here": "yes"})
     print(f"data root: {root}\n\n{markdown(pd.DataFrame(rows))}")
-    print("Also: any folder of audio files, one audio file, or a CSV manifest with the columns path, start, duration")
-    print("(seconds), speaker and domain. NAME+noisy makes a set of speech noisy and reverberant.")
+    print("Also: a folder of audio files, one audio file, a CSV manifest with the columns path, start, duration")
+    print("(seconds), speaker and domain, WebDataset files (x.tar, 'x-*.tar', 'x-{00..12}.tar'), and hf:NAME:SPLIT or")
+    print("hf:NAME:CONFIG:SPLIT for a dataset of the Hugging Face hub (with the extra [datasets]).")
+    print("NAME+noisy makes a set of speech noisy and reverberant.")
     return 0

@@ -161,7 +161,8 @@ def header(measures: dict[str, Measure]) -> str:
         first = "ascending" if measure.higher_is_better is False else "descending"
         cells.append(heading(tables.heading(measure), "number", first))
     cells += [heading(COLUMNS[name], "number", "descending") for name in list(COLUMNS)[1:]]
-    return f"<tr>{''.join(cells)}<th>scored</th></tr>"
+    cells.append('<th class="number">scored</th>')
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def heading(text: str, kind: str, first: str) -> str:
@@ -178,14 +179,16 @@ def run_rows(run: Results, name: str, set_name: str, measures: dict[str, Measure
                 return '<td class="number" data-value="">-</td>'
             found = summary.loc[(point, metric)]
             if not np.isfinite(found["mean"]):
-                return f'<td class="number" data-value="">- [0/{found.n_total}]</td>'
+                text = f"- [0/{found.n_total}]" if metric in measures else "-"
+                return f'<td class="number" data-value="">{text}</td>'
             text = tables.number(found["mean"], digits)
             text += f" [{found.n_scored}/{found.n_total}]" if found.n_scored < found.n_total else ""
             tip = tables.interval(found["mean"], found.ci95_low, found.ci95_high, digits)
             return f'<td class="number" data-value="{found["mean"]:.6g}" title="{escape(tip)}">{escape(text)}</td>'
 
-        cells = [f"<td>{escape(point)}</td><td>{escape(name)}</td>", cell("bitrate_payload", 2)]
+        cells = [f'<td>{escape(point)}</td><td class="run">{escape(name)}</td>', cell("bitrate_payload", 2)]
         cells += [cell(metric, measure.digits) for metric, measure in measures.items()]
         cells += [cell(metric, 1) for metric in list(COLUMNS)[1:]]
         scored = min((int(summary.loc[(point, metric)].n_scored) for metric in run.quality_metrics), default=0)
-        yield f'<tr data-set="{escape(set_name)}">{"".join(cells)}<td>{scored}/{len(run.clips)}</td></tr>'
+        cells.append(f'<td class="number">{scored}/{len(run.clips)}</td>')
+        yield f'<tr data-set="{escape(set_name)}">{"".join(cells)}</tr>'

@@ -26,7 +26,7 @@ from encodec_eval.plugins import outside, spec
 from encodec_eval.plugins.host import Host, PluginError
 from encodec_eval.plugins.outside import PluginFunction, PluginSystem
 from encodec_eval.plugins.spec import Spec
-from encodec_eval.report import results
+from encodec_eval.report import leaderboard, results
 from encodec_eval.run.journal import read
 from encodec_eval.run.worker import Job, Plan, Worker
 from encodec_eval.types import EvalError, Point
@@ -287,6 +287,13 @@ def test_a_codec_of_thirty_lines_from_an_empty_folder(outside_run):
     report = (outside_run / "run/report.md").read_text()
     assert "its process was killed by SIGSEGV" in report
     assert run.config["settings"]["plugins"]["level"]["metric"] == "my_metric.py:Level"
+    page = leaderboard.write_leaderboard(outside_run, outside_run / "site")
+    (row,) = re.findall("<tr.*mulaw@64.*</tr>", page.read_text())
+    assert "[2/4]" in row
+    heard = (outside_run / "site/clips/0.js").read_text()
+    labels = re.findall('"label": "(.*?)"', heard)
+    assert labels[0] == "reference"
+    assert set(points[1:]) <= set(labels)
 
 
 @pytest.mark.slow
