@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": ("encodec_eval.commands.evaluate", "run systems on a set, score them, write results (the default)"),
     "mushra": ("encodec_eval.commands.mushra", "make, hold and analyse a listening test"),
     "compare": ("encodec_eval.commands.compare", "paired differences between two runs over the same clips"),
+    "agree": ("encodec_eval.commands.agree", "how well the metrics of a run follow listeners' ratings (ITU-T P.1401)"),
     "speed": ("encodec_eval.commands.speed", "how fast EnCodec runs here, beside the reference implementations"),
     "sets": ("encodec_eval.commands.sets", "list the sets with size, rate, licence, and whether they are here"),
     "metrics": ("encodec_eval.commands.metrics", "list the metrics with unit, direction, range, rate and source"),
