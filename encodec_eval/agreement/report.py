@@ -73,8 +73,9 @@ def scatter(results: Results, points: list[Points]) -> Figure:
         sign = 1.0 if results.measures[each.metric].higher_is_better else -1.0
         for name, part in each.rows.groupby("condition", sort=False):
             n = conditions.index(str(name))
+            marker = MARKERS[(n + n // len(COLOURS)) % len(MARKERS)]  # another one when colours begin again
             axes.errorbar(
-                sign * part["score"], part["mean"], part["ci95"], fmt=MARKERS[n % len(MARKERS)], ms=4, lw=0.8,
+                sign * part["score"], part["mean"], part["ci95"], fmt=marker, ms=4, lw=0.8,
                 color=COLOURS[n % len(COLOURS)], alpha=0.75, label=str(name),
             )  # fmt: skip
         line = np.linspace(each.mapping.low, each.mapping.high, 200)
