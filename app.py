@@ -57,7 +57,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
         )
     with gr.Row(elem_id="settings"):
         model = gr.Radio(names, value=names[0], label="Model", elem_id="model")
-        opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Opus beside it", value=[12])
+        opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Compare with Opus", value=[12])
     voice = gr.HTML(about(names[0]), elem_id="voice", apply_default_css=False)
     status = gr.HTML("", elem_id="status", **components.status_arguments())
     # There from the start, and hidden by CSS: a value that comes with the component that shows it can be lost.

@@ -46,6 +46,7 @@ class EncoderStream:
         self.model = model
         self.bandwidth = bandwidth
         self.state = state
+        self._encode = _SegmentEncoder(model) if model.config.segmented else _FrameEncoder(model)
 
     @torch.no_grad()
     def push(self, samples: Tensor) -> list[Piece]:
@@ -68,34 +69,44 @@ class EncoderStream:
         return self._run(self.state[0][..., :0], last=True)
 
     def _run(self, samples: Tensor, last: bool) -> list[Piece]:
-        held, layers = (samples[..., :0], None) if self.state is None else self.state
-        held = torch.cat([held, samples], dim=-1)
-        if not self.model.config.segmented:
-            pieces, held, layers = self._frames(held, layers, last)
-        else:
-            pieces, held = self._segments(held, last)
-        self.state = None if last else (held, layers)
+        codebooks = self.model.config.codebooks_for(self.bandwidth)
+        pieces, self.state = self._encode(samples, self.state, codebooks, last)
         return pieces
 
-    def _frames(self, held: Tensor, layers: State, last: bool) -> tuple[list[Piece], Tensor, State]:
-        hop = self.model.config.hop_length
-        ready = held.shape[-1] if last else held.shape[-1] // hop * hop
-        if ready == 0 or (layers is None and not last and ready < self.model.encoder.warmup_frames * hop):
-            return [], held, layers
-        latents, layers = self.model.encoder.step(held[..., :ready], layers, last)
-        codebooks = self.model.config.codebooks_for(self.bandwidth)
-        codes = self.model.quantizer.encode(latents, codebooks).transpose(0, 1)
-        return [Piece(codes, None)], held[..., ready:].clone(), layers
 
-    def _segments(self, held: Tensor, last: bool) -> tuple[list[Piece], Tensor]:
-        config = self.model.config
-        length, stride = config.chunk_length or 0, config.segment_stride
-        codebooks = config.codebooks_for(self.bandwidth)
+class _FrameEncoder:
+    """Frame by frame. State: samples that fill no frame yet, and the encoder's layers (None before the warm-up)."""
+
+    def __init__(self, model: EncodecModel) -> None:
+        self._model = model
+
+    def __call__(self, samples: Tensor, state: State, codebooks: int, last: bool) -> tuple[list[Piece], State]:
+        held, layers = (samples[..., :0], None) if state is None else state
+        held = torch.cat([held, samples], dim=-1)
+        hop = self._model.config.hop_length
+        ready = held.shape[-1] if last else held.shape[-1] // hop * hop
+        if ready == 0 or (layers is None and not last and ready < self._model.encoder.warmup_frames * hop):
+            return [], None if last else (held, layers)
+        latents, layers = self._model.encoder.step(held[..., :ready], layers, last)
+        codes = self._model.quantizer.encode(latents, codebooks).transpose(0, 1)
+        return [Piece(codes, None)], None if last else (held[..., ready:].clone(), layers)
+
+
+class _SegmentEncoder:
+    """Segment by segment. State: the samples from the start of the next segment on, and None."""
+
+    def __init__(self, model: EncodecModel) -> None:
+        self._model = model
+
+    def __call__(self, samples: Tensor, state: State, codebooks: int, last: bool) -> tuple[list[Piece], State]:
+        held = samples if state is None else torch.cat([state[0], samples], dim=-1)
+        config = self._model.config
+        length = config.chunk_length or 0
         pieces = []
         while held.shape[-1] >= (1 if last else length):
-            pieces.append(Piece(*self.model.encode_segment(held[..., :length], codebooks)))
-            held = held[..., stride:]
-        return pieces, held.clone()
+            pieces.append(Piece(*self._model.encode_segment(held[..., :length], codebooks)))
+            held = held[..., config.segment_stride :]
+        return pieces, None if last else (held.clone(), None)
 
 
 class DecoderStream:
@@ -110,6 +121,7 @@ class DecoderStream:
         _require_streamable(model)
         self.model = model
         self.state = state
+        self._decode = _SegmentDecoder(model) if model.config.segmented else _FrameDecoder(model)
 
     @torch.no_grad()
     def push(self, codes: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -123,9 +135,19 @@ class DecoderStream:
         if (scale is not None) != self.model.config.normalize:
             raise ValueError(f"this model {'needs a' if scale is None else 'takes no'} scale with its codes")
         self.model.quantizer.check(codes.transpose(0, 1))
-        if not self.model.config.segmented:
-            return self._frames(self.model.quantizer.decode(codes.transpose(0, 1)), last=False)
-        return self._segment(codes, scale)
+        audio, self.state = self._decode.push(codes, scale, self.state)
+        return audio
+
+    @torch.no_grad()
+    def push_latents(self, latents: Tensor) -> Tensor:
+        """As `push`, of latents `[B, D, F]` in place of codes, such as those that stand in for lost frames.
+
+        Raises `ValueError` for a model with segments, which are decoded from codes only.
+        """
+        if not isinstance(self._decode, _FrameDecoder):
+            raise ValueError("a model with segments (chunk_length_s) takes codes, not latents")
+        audio, self.state = self._decode.push_latents(latents, self.state)
+        return audio
 
     @torch.no_grad()
     def flush(self) -> Tensor:
@@ -135,39 +157,63 @@ class DecoderStream:
         """
         if self.state is None:
             return torch.empty(1, self.model.config.audio_channels, 0, dtype=self.model.dtype, device=self.model.device)
-        if not self.model.config.segmented:
-            return self._frames(self.state[0][..., :0], last=True)
-        audio, weight = self.state[:2]
+        audio = self._decode.flush(self.state)
         self.state = None
-        return audio / weight
-
-    def _frames(self, latents: Tensor, last: bool) -> Tensor:
-        held, layers = (latents[..., :0], None) if self.state is None else self.state
-        held = torch.cat([held, latents], dim=-1)
-        if not last and held.shape[-1] < (1 if layers is not None else self.model.decoder.warmup_frames):
-            self.state = held, layers
-            return held.new_empty(len(held), self.model.config.audio_channels, 0)
-        audio, layers = self.model.decoder.step(held, layers, last)
-        self.state = None if last else (held[..., :0].clone(), layers)
         return audio
 
-    def _segment(self, codes: Tensor, scale: Tensor | None) -> Tensor:
-        """Overlap-add as in `EncodecModel.decode`. State: weighted audio and weights that may still grow, whether
-        the clip must have ended because its segment was shorter than the stride, and the first segment's length."""
-        stride = self.model.config.segment_stride
-        if self.state is not None and self.state[2]:
+
+class _FrameDecoder:
+    """Frame by frame. State: latents that wait for the end of the warm-up, and the decoder's layers."""
+
+    def __init__(self, model: EncodecModel) -> None:
+        self._model = model
+
+    def push(self, codes: Tensor, scale: Tensor | None, state: State) -> tuple[Tensor, State]:
+        return self.push_latents(self._model.quantizer.decode(codes.transpose(0, 1)), state)
+
+    def push_latents(self, latents: Tensor, state: State) -> tuple[Tensor, State]:
+        held, layers = (latents[..., :0], None) if state is None else state
+        held = torch.cat([held, latents], dim=-1)
+        if held.shape[-1] < (1 if layers is not None else self._model.decoder.warmup_frames):
+            return held.new_empty(len(held), self._model.config.audio_channels, 0), (held, layers)
+        audio, layers = self._model.decoder.step(held, layers, last=False)
+        return audio, (held[..., :0].clone(), layers)
+
+    def flush(self, state: State) -> Tensor:
+        held, layers = state
+        audio: Tensor = self._model.decoder.step(held, layers, last=True)[0]
+        return audio
+
+
+class _SegmentDecoder:
+    """Segment by segment, with the overlap-add of `EncodecModel.decode`.
+
+    State: weighted audio and weights that may still grow, whether the clip must have ended because its segment was
+    shorter than the stride, and the first segment's length.
+    """
+
+    def __init__(self, model: EncodecModel) -> None:
+        self._model = model
+
+    def push(self, codes: Tensor, scale: Tensor | None, state: State) -> tuple[Tensor, State]:
+        stride = self._model.config.segment_stride
+        if state is not None and state[2]:
             raise ValueError("the segment before this one was short, so it must be the last; flush comes next")
-        piece = self.model.decode_segment(codes, scale)
-        full = piece.shape[-1] if self.state is None else self.state[3]
-        weight = segment_window(piece, full)
-        audio = weight * piece
-        if self.state is not None:
-            earlier_audio, earlier_weight = self.state[:2]
+        segment = self._model.decode_segment(codes, scale)
+        full = segment.shape[-1] if state is None else state[3]
+        weight = segment_window(segment, full)
+        audio = weight * segment
+        if state is not None:
+            earlier_audio, earlier_weight = state[:2]
             overlap = min(len(earlier_weight), len(weight))
             audio[..., :overlap] += earlier_audio[..., :overlap]
             weight[:overlap] += earlier_weight[:overlap]
-        self.state = audio[..., stride:].clone(), weight[stride:].clone(), len(weight) < stride, full
-        return audio[..., :stride] / weight[:stride]
+        state = audio[..., stride:].clone(), weight[stride:].clone(), len(weight) < stride, full
+        return audio[..., :stride] / weight[:stride], state
+
+    def flush(self, state: State) -> Tensor:
+        audio, weight = state[:2]
+        return audio / weight
 
 
 def _require_streamable(model: EncodecModel) -> None:

@@ -16,7 +16,7 @@ from scipy.signal import fftconvolve
 from torch import Tensor
 
 import codec.audio
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.types import NOISY_SPEECH, SPEECH, Clip, EvalError
 
 BUNDLED_NOISE = Path(__file__).parent / "data" / "noise"

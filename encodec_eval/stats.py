@@ -107,6 +107,21 @@ def paired_difference(values: ArrayLike, reference: ArrayLike, groups: Sequence[
     return Difference(mean, mean - half, mean + half, p, n)
 
 
+def effect_size(values: ArrayLike, reference: ArrayLike) -> tuple[float, float]:
+    """Cohen's d_z of paired values, the mean difference by the standard deviation of the differences (Lakens, Frontiers
+    in Psychology 4, 2013), and the share of pairs in which the value is larger, ties counted half.
+
+    Over pairs where both have a value. d_z is NaN for fewer than two, or where all differences are equal.
+    """
+    differences = np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
+    known = differences[np.isfinite(differences)]
+    if not len(known):
+        return np.nan, np.nan
+    spread = float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    d = float(known.mean()) / spread if spread > 1e-12 * np.abs(known).max() else np.nan
+    return d, float(np.mean((known > 0) + 0.5 * (known == 0)))
+
+
 def holm(p_values: ArrayLike) -> Floats:
     """Holm's step-down adjusted p-values (Holm, Scand. J. Statistics 6, 1979). NaN stay NaN and do not count."""
     p = np.asarray(p_values, dtype=np.float64)
@@ -207,10 +222,3 @@ def _mean_gap(x: Floats, y: Floats, anchor_x: Floats, anchor_y: Floats) -> float
         return np.nan
     area = PchipInterpolator(x, y).integrate(low, high) - PchipInterpolator(anchor_x, anchor_y).integrate(low, high)
     return float(area / (high - low))
-
-
-def perplexity(counts: ArrayLike) -> tuple[float, float]:
-    """Entropy in bits of a histogram, and its perplexity 2^entropy: how many entries are as good as in use."""
-    counts = np.asarray(counts, dtype=np.float64)
-    entropy = float(scipy.stats.entropy(counts, base=2))
-    return entropy, 2**entropy

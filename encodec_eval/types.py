@@ -5,7 +5,7 @@ Shapes: audio is `[C, T]` float32 with full scale at 1, codes are `[K, F]` or, s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # reading results needs no torch
     from torch import Tensor
@@ -65,7 +65,7 @@ class Point:
 class Output:
     """What a system made of one clip at one operating point.
 
-    Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
+    Sizes are in bytes and None where it does not apply: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
     `codes` are `[N, K, F]` with one of `scales` for each of the N segments where the system scales them. `coded` is
     the coded file itself, where there is one, and `suffix` the ending of its name.
@@ -88,10 +88,11 @@ class Output:
 class System(Protocol):
     """A codec under test: audio in, audio and bytes out. Instances are small, picklable and load their model late.
 
-    `packages`: names on PyPI of the packages whose version can change its output, beside those of every run.
+    `packages`: names on PyPI of the packages whose version can change its output, besides those of every run.
     """
 
-    packages: ClassVar[tuple[str, ...]]
+    @property
+    def packages(self) -> tuple[str, ...]: ...
 
     @property
     def points(self) -> Sequence[Point]:
@@ -129,7 +130,7 @@ class Measure:
     unit: str
     higher_is_better: bool | None
     source: str
-    kind: Literal["pair", "output", "lag"] = "pair"
+    kind: Literal["pair", "output", "lag", "codes"] = "pair"
     digits: int = 2
     edition: str = ""
 
@@ -140,10 +141,12 @@ class Metric(Measure):
 
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
     resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
-    `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
-    `packages` are those on PyPI that it needs beside those of every run; `extra` is the extra that installs them.
+    `lag` metric's takes the lag in seconds, a `codes` metric's the codes `[K, F]` of all segments in a row. It returns
+    a finite float or raises `UndefinedError` with the reason.
+    `packages` are those on PyPI that it needs besides those of every run; `extra` is the extra that installs them.
     `weights` are files inside them as `encodec_eval.weights` names them, whose hashes are settings of the run. With
     `transcript`, a pair metric's function takes the clip's transcript too, as the keyword of that name.
+    `purpose` says in a few words what it tells; `groups` are the names under which `--metrics` has it, beside `all`.
     """
 
     range: tuple[float, float]
@@ -153,6 +156,8 @@ class Metric(Measure):
     max_piece_s: float | None = None
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    purpose: str = ""
+    groups: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     transcript: bool = False
 

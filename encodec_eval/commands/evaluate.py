@@ -16,7 +16,8 @@ from codec.weights import DEFAULT_MODEL
 from encodec_eval import selection, systems
 from encodec_eval.datasets import ClipSet
 from encodec_eval.files import safe_name
-from encodec_eval.metrics import METRICS, choose
+from encodec_eval.metrics import GROUPS, METRICS, choose, left_out
+from encodec_eval.plugins import metrics as plugged
 from encodec_eval.report import folder as report
 from encodec_eval.report import results
 from encodec_eval.report.examples import render
@@ -34,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clean-reference", action="store_true", help="compare outputs with the clean speech, not with the noisy"
     )
     systems.add_options(parser)
-    parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help=f"{', '.join(GROUPS)}, or of {', '.join(METRICS)}, or MODULE:CLASS",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips of each set, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of every draw")
@@ -49,13 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     if arguments.jobs is not None and arguments.jobs < 1:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
-    metrics = choose(arguments.metrics)
+    named, plugins = plugged.add(arguments.metrics, arguments.timeout)
+    metrics = choose(named)
     clip_set = selection.select(arguments, arguments.limit, arguments.strict)
-    plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics))
+    plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics), plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed, **selection.choices(arguments)}
-    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, substitutions(arguments, plan))
+    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, notes(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
         raise EvalError(f"no point {arguments.reference!r}; expected {', '.join(names)}")
@@ -91,6 +98,15 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
             return stack.enter_context(tqdm(total=total, unit="score", smoothing=0.05))
 
         yield lambda count: bar().update(count)
+
+
+def notes(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
+    """What the report says at its top: what stands in for what, and what a group of metrics lacks here."""
+    missing = {
+        name: reason for group in arguments.metrics or () if group in GROUPS for name, reason in left_out(group).items()
+    }
+    lacking = (f"{name} is left out: it {reason}" for name, reason in missing.items() if name not in plan.metrics)
+    return (*substitutions(arguments, plan), *lacking)
 
 
 def substitutions(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:

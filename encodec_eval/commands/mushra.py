@@ -122,7 +122,7 @@ def analyze(arguments: argparse.Namespace) -> None:
     kept = ratings["listener"].nunique() - len(dropped)
     if kept < 2:
         raise EvalError(
-            f"{kept} of {ratings['listener'].nunique()} listeners are left after post-screening; 2 are needed"
+            f"{kept} of {ratings['listener'].nunique()} listeners are left after post-screening; expected at least 2"
         )
     analysis = analyse(ratings, manifest, preset, dropped)
     write_report(analysis, arguments.out)

@@ -38,7 +38,7 @@ EXAMPLES = [
         ),
         ("clips-48k/p228_023.flac", "Speech, 48 kHz", "speech_48khz", "A sentence, read by a woman"),
         ("clips-48k/macleod_vibe_ace.flac", "Jazz", "jazz", "Vibraphone, bass and drums"),
-        ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked, and how it fades"),
+        ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked and fading"),
     )
 ]
 

@@ -40,5 +40,7 @@ METRICS = [
         packages=("distillmos",),
         extra="perceptual",
         weights=("distillmos/weights/distill_mos_v7.pt",),
+        purpose="how good speech sounds, predicted without its original",
+        groups=("speech",),
     )
 ]

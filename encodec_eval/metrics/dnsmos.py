@@ -68,6 +68,8 @@ def _metric(name: str, title: str, what: str, weights: str) -> Metric:
         packages=("speechmos", "onnxruntime"),
         extra="perceptual",
         weights=(weights,),
+        purpose="how good speech sounds, or how clean it is of noise, predicted without its original",
+        groups=("speech",),
     )
 
 

@@ -36,6 +36,8 @@ METRICS = [
         sample_rate=16000,
         max_piece_s=20,
         packages=("pesq",),
+        purpose="how good a voice sounds, as listeners rated telephone speech",
+        groups=("speech",),
     ),
     Metric(
         name="pesq_nb",
@@ -49,5 +51,7 @@ METRICS = [
         sample_rate=8000,
         max_piece_s=20,
         packages=("pesq",),
+        purpose="how good a voice sounds in the narrow band of a telephone",
+        groups=("speech",),
     ),
 ]

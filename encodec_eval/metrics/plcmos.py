@@ -51,5 +51,7 @@ METRICS = [
         packages=("speechmos", "onnxruntime"),
         extra="perceptual",
         weights=(WEIGHTS,),
+        purpose="how good speech sounds after lost packets were concealed, predicted without its original",
+        groups=("speech",),
     )
 ]

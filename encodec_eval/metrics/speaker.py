@@ -84,5 +84,7 @@ METRICS = [
         packages=("Resemblyzer",),
         extra="perceptual",
         weights=(WEIGHTS,),
+        purpose="whether the voice is still that of the speaker",
+        groups=("speech",),
     )
 ]

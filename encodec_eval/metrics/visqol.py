@@ -45,6 +45,8 @@ def _metric(mode: str, sample_rate: int, top: float, mapper: str, mapping: str, 
         packages=("visqol-python", "ai-edge-litert") if lattice else ("visqol-python",),
         extra="perceptual" if lattice else "visqol",
         weights=(f"visqol/model/{weights}",) if weights else (),
+        purpose=f"how good {'a voice' if mode == 'speech' else 'music'} sounds, by similarity of spectrograms",
+        groups=("speech" if mode == "speech" else "music",),
     )
 
 

@@ -87,6 +87,8 @@ def _metric(name: str, title: str, against: str, transcript: bool) -> Metric:
         extra="perceptual",
         weights=FILES,
         transcript=transcript,
+        purpose="how many words a recogniser gets wrong",
+        groups=("speech",),
     )
 
 

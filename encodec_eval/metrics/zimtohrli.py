@@ -45,6 +45,8 @@ def _metric(name: str, title: str, unit: str, mos: bool, digits: int) -> Metric:
         digits=digits,
         packages=("zimtohrli",),
         extra="perceptual",
+        purpose="how different the sound is to a model of hearing",
+        groups=("speech", "music"),
     )
 
 

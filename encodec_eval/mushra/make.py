@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from encodec_eval.datasets import ClipSet
 from encodec_eval.files import safe_name
+from encodec_eval.loudness import RATE
 from encodec_eval.mushra import levels, stimuli
 from encodec_eval.mushra.manifest import FILE_NAME, MID_ANCHOR, REFERENCE, Item, Manifest
 from encodec_eval.mushra.page import write_page
@@ -108,7 +109,7 @@ def settings(design: Design, duration_s: float) -> dict[str, object]:
         "context_s": stimuli.CONTEXT_S,
         "edge_fade_s": levels.FADE_S,
         "loudness_lufs": levels.TARGET_LUFS,
-        "sample_rate": levels.RATE,
+        "sample_rate": RATE,
         "forced": design.force,
         "torch": torch.__version__,
         "torchaudio": torchaudio.__version__,

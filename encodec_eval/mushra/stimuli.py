@@ -10,8 +10,9 @@ from torch import Tensor
 
 import codec.audio
 from encodec_eval.datasets import draw, middle
+from encodec_eval.loudness import RATE, loudness
 from encodec_eval.metrics import METRICS
-from encodec_eval.mushra.levels import RATE, common_gain, edge_fades, loudness, wanted_gain
+from encodec_eval.mushra.levels import common_gain, edge_fades, wanted_gain
 from encodec_eval.mushra.manifest import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Item, Stimulus
 from encodec_eval.run.pairing import find_lag
 from encodec_eval.run.worker import score

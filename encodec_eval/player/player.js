@@ -46,7 +46,7 @@ class SyncPlayer extends PlayerView {
   }
 
   // Resolves to true when all versions can be heard; to false when one failed (message shown, error sent) or a later
-  // call overtook this one. A list with the same first version is the same clip: position, loop and playback go on, and
+  // call overtook this one. A list with the same first version is the same clip: position, loop and playback continue, and
   // what an overtaken call brings is heard until the later one is there.
   async load(versions) {
     const same = this.items.length > 0 && this.items[0].url === versions[0]?.url;

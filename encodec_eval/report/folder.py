@@ -1,11 +1,11 @@
-"""Everything that a run's folder holds beside its scores: summaries, tables, report. Made from the files alone."""
+"""Everything in a run's folder besides its scores: summaries, tables, report. Made from the files alone."""
 
 import json
 from collections.abc import Iterator
 
 import pandas as pd
 
-from encodec_eval.files import write_atomically
+from codec.files import write_atomically
 from encodec_eval.report import caveats, domains, literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves

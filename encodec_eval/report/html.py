@@ -1,4 +1,4 @@
-"""`report.html`: one file with the tables, the curves, and clips to hear, that needs nothing beside it."""
+"""`report.html`: one file with the tables, the curves, and clips to hear, that needs no other file."""
 
 import base64
 import json

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from codec import usage
 from encodec_eval import stats
 from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
 from encodec_eval.types import EvalError, Measure
@@ -63,7 +64,7 @@ class Results:
 
     @property
     def skipped(self) -> pd.DataFrame:
-        """`file reason` of the files that the set has beside its clips."""
+        """`file reason` of the files of the set that are not clips."""
         return pd.DataFrame(self.config.get("skipped", []), columns=["file", "reason"])
 
     @property
@@ -86,6 +87,11 @@ class Results:
     def quality_metrics(self) -> list[str]:
         """The metrics of this run that say how good the audio is."""
         return [name for name, measure in self.measures.items() if measure.kind == "pair"]
+
+    @property
+    def code_metrics(self) -> list[str]:
+        """The metrics of this run that say how a system uses its codes."""
+        return [name for name, measure in self.measures.items() if measure.kind == "codes"]
 
     def table(self, metric: str) -> pd.DataFrame:
         """Values `[clips, points]` of a metric, in the order of the run."""
@@ -218,7 +224,7 @@ def codebook_usage(results: Results) -> pd.DataFrame:
             continue
         for k, entries in enumerate(np.concatenate(codes, axis=1)):
             counts = np.bincount(entries)
-            entropy, perplexity = stats.perplexity(counts)
+            entropy, perplexity = usage.perplexity(counts)
             used = int((counts > 0).sum())
             rows.append(
                 {

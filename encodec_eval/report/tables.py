@@ -48,6 +48,8 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
             if cell.n_scored < cell.n_total:
                 text += f" [{cell.n_scored}/{cell.n_total}]"
             row[heading(measure)] = text
+        for metric in results.code_metrics:  # which some systems cannot have: they do not count as unscored
+            row[heading(results.measures[metric])] = number(cells[point, metric].mean, results.measures[metric].digits)
         for metric, title in SPEEDS.items():
             row[title] = number(cells[point, metric].mean, 1)
         scored = min((cells[point, metric].n_scored for metric in results.quality_metrics), default=0)
@@ -60,7 +62,7 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
 def heading(measure: Measure) -> str:
     """A metric's title, unit, edition and direction."""
     arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
-    unit = f" {measure.unit}" if measure.unit in ("dB", "kbps", "ms", "%") else ""
+    unit = f" {measure.unit}" if measure.unit in ("dB", "kbps", "ms", "Hz", "LU", "%", "bit") else ""
     return f"{measure.title}{unit}{f' ({measure.edition})' if measure.edition else ''}{arrow}"
 
 

@@ -9,7 +9,8 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from encodec_eval.files import safe_name, write_atomically
+from codec.files import write_atomically
+from encodec_eval.files import safe_name
 from encodec_eval.types import EvalError, Score
 
 Key = tuple[str, str, str]  # clip, point, metric

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from codec.files import write_atomically
 from encodec_eval.datasets import ClipSet
-from encodec_eval.files import write_atomically
 from encodec_eval.metrics import METRICS
 from encodec_eval.run import provenance
 from encodec_eval.run.engine import Died, Done, Engine
@@ -34,7 +34,7 @@ class Run:
     plan: Plan
     choices: dict[str, object]
     command: list[str]
-    substitutions: tuple[str, ...] = ()  # what stands in for what was asked for, beside the set's own note
+    substitutions: tuple[str, ...] = ()  # substitutes for what was asked for, besides the set's own note
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -47,6 +47,8 @@ class Run:
             "versions": provenance.versions(self.packages),
             **self.choices,
         }
+        if self.plan.plugins:
+            settings["plugins"] = {metric.name: json.loads(metric.record) for metric in self.plan.plugins}
         if weights := self.weights:
             settings["weights"] = weights
         return dict(json.loads(json.dumps(settings)))

@@ -12,8 +12,10 @@ from torch import Tensor
 
 import codec.audio
 from codec import CheckpointError
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.metrics import METRICS
+from encodec_eval.plugins.metrics import register
+from encodec_eval.plugins.outside import PluginMetric
 from encodec_eval.run.journal import codes_path
 from encodec_eval.run.pairing import Pair, measure
 from encodec_eval.types import Clip, Metric, Output, Score, System, UndefinedError
@@ -33,11 +35,13 @@ class MachineError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere."""
+    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere; `plugins` are
+    those of the metrics that every process has to be told of."""
 
     systems: tuple[System, ...]
     metrics: tuple[str, ...]
     codes_dir: str | None = None
+    plugins: tuple[PluginMetric, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
@@ -60,6 +64,7 @@ class Worker:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         self.plan = plan
+        register(plan.plugins)
 
     def run(self, job: Job) -> Iterator[list[Score]]:
         """The scores of a job, one list for each operating point. An error about the data is a score without a value.
@@ -153,6 +158,10 @@ def evaluate(metric: Metric, output: Output, duration_s: float, pair: Pair | Exc
     """A metric's value. Raises what kept the pair from being made, if the metric needs it."""
     if metric.kind == "output":
         return metric.function(output, duration_s)
+    if metric.kind == "codes":
+        if output.codes is None:
+            raise UndefinedError("this system has no codes")
+        return metric.function(output.codes.transpose(0, 1).flatten(1).numpy())
     if isinstance(pair, Exception):
         raise pair
     return metric.function(pair.lag_s) if metric.kind == "lag" else measure(metric, pair)

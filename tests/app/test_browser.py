@@ -300,7 +300,7 @@ def test_radios_are_a_group_for_the_keyboard_and_accordions_say_their_state(page
     page.keyboard.press("ArrowDown")
     assert page.evaluate("getComputedStyle(document.activeElement.closest('label')).outlineStyle") == "solid"
     page.get_by_text("48 kHz stereo").wait_for()
-    for name in ("Model", "Opus beside it"):
+    for name in ("Model", "Compare with Opus"):
         assert page.get_by_role("group", name=name).count() == 1, name
     unfolds = page.get_by_role("button", name="Download the files")
     assert unfolds.get_attribute("aria-expanded") == "false"

@@ -137,11 +137,6 @@ def test_bjontegaard_intervals_are_the_deltas_of_the_means_and_leave_out_speaker
     assert np.isnan(alone.quality.low)
 
 
-def test_perplexity_by_hand():
-    assert stats.perplexity([5, 5, 5, 5, 0]) == pytest.approx((2, 4))
-    assert stats.perplexity([7]) == pytest.approx((0, 1))
-
-
 def noise(generator: np.random.Generator, kind: str, *size: int) -> np.ndarray:
     """Noise of mean 0 and variance 1, normal or lognormal."""
     if kind == "normal":

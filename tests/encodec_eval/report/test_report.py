@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from encodec_eval.__main__ import main
-from encodec_eval.commands.compare import compare
 from encodec_eval.report import results, tables
+from encodec_eval.report.comparison import compare
 from encodec_eval.report.folder import write_report
 from encodec_eval.run.journal import line
 from encodec_eval.types import EvalError, Score
@@ -265,3 +265,12 @@ def test_listings(capsys, tmp_path):
 def test_markdown_keeps_its_columns():
     text = tables.markdown(pd.DataFrame({"a": ["1", "x|y"], "long name": ["2", "3"]}))
     assert len({len(row.replace("\\|", "__")) for row in text.splitlines()}) == 1
+
+
+def test_metrics_of_codes_have_a_column_and_do_not_count_as_unscored(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.encodec_eval.report.test_report.METRICS", [*METRICS, "code_entropy"])
+    found = results.load(make_run(tmp_path / "run"))
+    assert (found.quality_metrics, found.code_metrics) == (["si_snr", "stoi"], ["code_entropy"])
+    table = tables.main_table(found, results.summarize(found)).set_index("point")
+    assert table.loc["tiny@12", "Code entropy bit"] == "0.82"
+    assert (table.loc["identity", "Code entropy bit"], table.loc["opus@6", "scored"]) == ("-", "6/6")
