@@ -32,13 +32,14 @@ def score(
 
 def _metric(mode: str, sample_rate: int, top: float, mapper: str, mapping: str, weights: str | None = None) -> Metric:
     lattice = mapper == "lattice"
+    only = "; speech only" if mode == "speech" else ""
     return Metric(
         name=f"visqol_{mode}" + ("_lattice" if lattice else ""),
         title=f"ViSQOL ({mode})",
         unit="MOS-LQO",
         higher_is_better=True,
         range=(1, top),
-        source=f"Chinen et al., ViSQOL v3, QoMEX 2020, {mapping}, through visqol-python",
+        source=f"Chinen et al., ViSQOL v3, QoMEX 2020, {mapping}, through visqol-python" + only,
         edition=f"{mapper} mapper",
         function=partial(score, mode=mode, lattice=lattice),
         sample_rate=sample_rate,

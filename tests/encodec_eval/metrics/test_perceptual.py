@@ -1,5 +1,6 @@
 """The metrics with weights inside packages: as the packages themselves say, in order of quality, on odd audio."""
 
+import hashlib
 import sys
 import types
 
@@ -13,7 +14,9 @@ from encodec_eval.datasets import bundled_set
 from encodec_eval.metrics import METRICS, choose
 from encodec_eval.metrics import wer as wer_module
 from encodec_eval.run.pairing import Pair, measure
-from encodec_eval.run.worker import told
+from encodec_eval.run.runner import Run
+from encodec_eval.run.worker import Plan, told
+from encodec_eval.systems import Identity
 from encodec_eval.types import Clip, EvalError, UndefinedError
 from tests.encodec_eval import fakes
 
@@ -250,3 +253,15 @@ def test_the_recogniser_hears_what_was_said():
     assert clip.transcript.startswith("I DON'T THINK MISTER HALE")
     wav, rate = codec.audio.load(clip.path)
     assert measure(told(METRICS["wer"], clip), Pair(wav, rate, 0.9 * wav, rate)) <= 10
+
+
+def test_a_run_records_the_hashes_of_the_weights_that_it_reads(tmp_path):
+    clips = bundled_set("librispeech-mini")
+    plain = Run(tmp_path, clips, Plan((Identity(),), ("si_snr",)), {}, [])
+    assert "weights" not in plain.settings
+    need("plcmos")
+    settings = Run(tmp_path, clips, Plan((Identity(),), ("plcmos", "si_snr")), {}, []).settings
+    (name,) = settings["weights"]
+    assert name == "speechmos/plcmos_models/plcmos_v2.onnx"
+    assert settings["weights"][name] == hashlib.sha256(weights.find(name).read_bytes()).hexdigest()
+    assert {"speechmos", "onnxruntime"} <= settings["versions"].keys()
