@@ -12,6 +12,7 @@ from codec.ecdc.files import (
     recode,
     short_name,
 )
+from codec.ecdc.transcode import transcode, transcode_file
 
 __all__ = [
     "Header",
@@ -27,4 +28,6 @@ __all__ = [
     "recode",
     "scale_bytes",
     "short_name",
+    "transcode",
+    "transcode_file",
 ]

@@ -15,7 +15,7 @@ def _collect() -> dict[str, Metric]:
 
 METRICS: dict[str, Metric] = _collect()
 DEFAULT = ("pesq", "stoi", "si_snr")
-ALWAYS = tuple(name for name, metric in METRICS.items() if metric.kind != "pair")
+ALWAYS = tuple(name for name, metric in METRICS.items() if metric.kind != "pair" and not metric.on_request)
 
 
 def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:

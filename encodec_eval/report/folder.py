@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from encodec_eval.files import write_atomically
-from encodec_eval.report import literature, tables
+from encodec_eval.report import line, literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves
 from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
@@ -41,8 +41,10 @@ def write_report(results: Results, reference: str | None = None) -> str:
 def make_sections(results: Results, summary: pd.DataFrame, reference: str | None) -> list[Section]:
     """The parts of a report, the scores first. Writes the CSV file and the figures of each."""
     folder = results.folder
-    curves = write_curves(results, summary)
+    impaired = line.sections(results, summary)
+    curves = [] if impaired else write_curves(results, summary)  # every condition would be a codec of its own
     sections = [Section("Results", tables.main_table(results, summary), _scores_note(results), curves)]
+    sections += impaired
     reasons = tables.reasons_table(results)
     if len(reasons):
         sections.append(Section("Scores without a value", reasons, "They are counted in no mean.", open=True))
