@@ -71,7 +71,13 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     decompress.add_argument("--lm-weights", metavar="FILE", help="language model, if not the codec's own")
     decompress.add_argument("--rescale", action="store_true", help="lower the level instead of clipping peaks")
     decompress.add_argument("--skip-damaged", action="store_true", help="decode damaged segments as silence")
-    for sub in (compress, decompress):
+    transcode = command(
+        "transcode", _transcode, "Make a lower rate of an .ecdc file, without decoding.", "an .ecdc file"
+    )
+    transcode.add_argument("target", metavar="OUT", help="the new file, or - for standard output")
+    transcode.add_argument("-b", "--bandwidth", type=float, required=True, help="kbps before entropy coding")
+    transcode.add_argument("--lm-weights", metavar="FILE", help="language model, if not the codec's own")
+    for sub in (compress, decompress, transcode):
         sub.add_argument("-f", "--force", action="store_true", help="overwrite OUT")
     command("info", _info, "Tell what an .ecdc file holds, and check its checksums.", "an .ecdc file")
     return parser, commands
@@ -125,6 +131,19 @@ def _save_rescaled(path: Path, blocks: Iterable[Tensor], rate: int, name: str) -
         audio.save_blocks(unscaled, blocks, rate, subtype="FLOAT")
         gain = _gain(audio.stream(unscaled))
         audio.save_blocks(path, (gain * block for block in audio.stream(unscaled)), rate, name=name)
+
+
+def _transcode(options: argparse.Namespace) -> None:
+    target = _target(options, ".ecdc")
+    model = None if options.model is None else load_model(options.model)
+    lm = LanguageModel.load(options.lm_weights) if options.lm_weights else None
+    with (
+        _local_input(options.source) as source,
+        _output(target) as new,
+        source.open("rb") as file,
+        new.open("wb") as out,
+    ):
+        ecdc.transcode_file(file, out, options.bandwidth, model, lm)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from encodec_eval.files import safe_name, write_atomically
+from codec.files import write_atomically
+from encodec_eval.files import safe_name
 from encodec_eval.types import EvalError
 
 logger = logging.getLogger(__name__)

@@ -68,7 +68,8 @@ class Output:
     Sizes are in bytes and None where it does not apply: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
     `codes` are `[N, K, F]` with one of `scales` for each of the N segments where the system scales them. `coded` is
-    the coded file itself, where there is one, and `suffix` the ending of its name.
+    the coded file itself, where there is one, and `suffix` the ending of its name. `lost` is the share of packets that
+    did not arrive, `equal_codes` that of codes that coding again did not change.
     """
 
     point: Point
@@ -83,6 +84,8 @@ class Output:
     scales: Sequence[float] | None = None
     coded: bytes | None = None
     suffix: str = ""
+    lost: float | None = None
+    equal_codes: float | None = None
 
 
 class System(Protocol):
@@ -160,6 +163,7 @@ class Metric(Measure):
     groups: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     transcript: bool = False
+    on_request: bool = False  # for an `output` metric that not every run has
 
 
 class UndefinedError(ValueError):

@@ -12,6 +12,7 @@ from codec.ecdc.files import (
 )
 from codec.ecdc.header import Header, read_header
 from codec.ecdc.models import short_name
+from codec.ecdc.transcode import transcode, transcode_file
 
 __all__ = [
     "Header",
@@ -26,4 +27,6 @@ __all__ = [
     "read_header",
     "scale_bytes",
     "short_name",
+    "transcode",
+    "transcode_file",
 ]

@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+import torch
 from tqdm import tqdm
 
 from codec.weights import DEFAULT_MODEL
 from encodec_eval import selection, systems
+from encodec_eval.channels import delay, spec, through
 from encodec_eval.datasets import ClipSet
 from encodec_eval.files import safe_name
 from encodec_eval.metrics import GROUPS, METRICS, choose, left_out
@@ -26,7 +28,7 @@ from encodec_eval.run.cluster import RayEngine
 from encodec_eval.run.engine import Engine
 from encodec_eval.run.local import LocalEngine
 from encodec_eval.run.worker import Plan
-from encodec_eval.types import EvalError
+from encodec_eval.types import EvalError, System
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clean-reference", action="store_true", help="compare outputs with the clean speech, not with the noisy"
     )
     systems.add_options(parser)
+    parser.add_argument("--through", nargs="+", metavar="CONDITION", help=f"between encoder and decoder: {spec.HELP}")
     parser.add_argument(
         "--metrics",
         nargs="+",
@@ -59,7 +62,11 @@ def main(arguments: argparse.Namespace) -> int:
     named, plugins = plugged.add(arguments.metrics, arguments.timeout)
     metrics = choose(named)
     clip_set = selection.select(arguments, arguments.limit, arguments.strict, arguments.max_seconds)
-    plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics), plugins=plugins)
+    if arguments.through:
+        plan = impaired(arguments, clip_set, metrics)
+    else:
+        plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics))
+    plan = replace(plan, plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
     choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed, **selection.choices(arguments)}
@@ -79,7 +86,11 @@ def main(arguments: argparse.Namespace) -> int:
     with progress_bar(len(run.keys)) as update:
         runner.execute(run, engine, arguments.overwrite, update)
     finished = results.load(folder)
+    if arguments.through:
+        torch.set_num_threads(1)  # packets are decoded in small steps, in which threads only wait for each other
     render(finished, clip_set.clips, plan.systems)
+    if arguments.through:
+        delay.write(folder, [system.system for system in plan.systems if isinstance(system, through.Through)])
     table = report.write_report(finished, arguments.reference)
     print(f"{report.title(finished)}\n\n{table}\n{folder}/report.md, report.html")
     if finished.waiting:
@@ -89,6 +100,18 @@ def main(arguments: argparse.Namespace) -> int:
     if len(failed) and failed.value.isna().all():
         raise EvalError(f"nothing could be scored: {failed.reason.iloc[0]}")
     return 0
+
+
+def impaired(arguments: argparse.Namespace, clip_set: ClipSet, metrics: list[str]) -> Plan:
+    """The plan of a run with `--through`. Opus is asked for EnCodec's rates where none are given for it."""
+    conditions = spec.parse(arguments.through)
+    if not arguments.opus_kbps and arguments.bandwidths:
+        arguments.opus_kbps = [kbps for kbps in arguments.bandwidths if kbps >= 6] or None
+    asked = (("lost", any(c.channels for c in conditions)), ("equal_codes", any(not c.channels for c in conditions)))
+    metrics = metrics + [name for name, wanted in asked if wanted and name not in metrics]
+    return Plan(
+        tuple(through.wrap(systems.build(arguments, clip_set.clips), conditions, arguments.seed)), tuple(metrics)
+    )
 
 
 @contextmanager
@@ -114,7 +137,8 @@ def notes(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
 
 def substitutions(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
     """What the report says where no model was named and the bundled one stands in for facebook's."""
-    used = {str(system.describe()["model"]) for system in plan.systems if isinstance(system, systems.Encodec)}
+    bare = [getattr(system, "system", system) for system in plan.systems]
+    used = {str(system.describe()["model"]) for system in bare if isinstance(system, systems.Encodec)}
     if arguments.model or not used - {DEFAULT_MODEL}:
         return ()
     return (
@@ -127,8 +151,15 @@ def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -
     """A folder name that tells runs of different sets, systems and limits apart."""
     series = dict.fromkeys(point.series for system in plan.systems for point in system.points)
     parts = [clip_set.name, "+".join(series)]
+    if arguments.through:
+        parts = [clip_set.name, "+".join(dict.fromkeys(series_of(system) for system in plan.systems)), "line"]
     if arguments.limit is not None:
         parts.append(f"limit{arguments.limit}")
     if arguments.max_seconds is not None:
         parts.append(f"{arguments.max_seconds:g}s")
     return safe_name("_".join(parts))
+
+
+def series_of(system: System) -> str:
+    """The name of a system's curve, without what was done to it."""
+    return str(getattr(system, "system", system).points[0].series)

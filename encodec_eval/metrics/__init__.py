@@ -18,7 +18,7 @@ def _collect() -> dict[str, Metric]:
 
 METRICS: dict[str, Metric] = _collect()
 DEFAULT = ("pesq", "stoi", "si_snr")
-ALWAYS = tuple(name for name, metric in METRICS.items() if metric.kind in ("output", "lag"))
+ALWAYS = tuple(name for name, each in METRICS.items() if each.kind in ("output", "lag") and not each.on_request)
 GROUPS = ("speech", "music", "all")
 
 
@@ -43,8 +43,10 @@ def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:
 
 
 def in_group(group: str) -> list[str]:
-    """The metrics of a group, installed or not. `all` has every one that is not computed anyway."""
-    return [name for name, each in METRICS.items() if group in each.groups or (group == "all" and name not in ALWAYS)]
+    """The metrics of a group, installed or not. `all` has every one but those a run has anyway, or only if it can."""
+    if group == "all":
+        return [name for name, each in METRICS.items() if name not in ALWAYS and not each.on_request]
+    return [name for name, each in METRICS.items() if group in each.groups]
 
 
 def left_out(group: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from codec.files import write_atomically
-from encodec_eval.report import caveats, domains, literature, tables
+from encodec_eval.report import caveats, domains, line, literature, tables
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves
 from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
@@ -41,9 +41,11 @@ def write_report(results: Results, reference: str | None = None) -> str:
 def make_sections(results: Results, summary: pd.DataFrame, reference: str | None) -> list[Section]:
     """The parts of a report, the scores first. Writes the CSV file and the figures of each."""
     folder = results.folder
-    curves = write_curves(results, summary)
+    impaired = line.sections(results, summary)
+    curves = [] if impaired else write_curves(results, summary)  # every condition would be a codec of its own
     main = caveats.marked(tables.main_table(results, summary), results, summary)
     sections = [Section("Results", main, f"{_scores_note(results)} {caveats.footnotes(main)}".strip(), curves)]
+    sections += impaired
     if len(results.domains) > 1:
         sections.append(domains.section(results, summary, FLOATS))
     reasons = tables.reasons_table(results)

@@ -16,6 +16,8 @@ from codec import weights
 from codec.config import EncodecConfig
 from codec.ecdc import compress_codes
 from codec.lm.model import LanguageModel, language_model_for
+from encodec_eval.systems.encodec_line import CONCEALMENTS, encodec_line
+from encodec_eval.systems.lines import Line
 from encodec_eval.systems.shared import check_device, number, payload_bytes, timed
 from encodec_eval.types import Clip, EvalError, Output, Point
 
@@ -60,6 +62,7 @@ class Encodec:
 
     kind: ClassVar[str] = "encodec"
     packages: ClassVar[tuple[str, ...]] = ()
+    concealments: ClassVar[tuple[str, ...]] = CONCEALMENTS
     model: str
     bandwidths: tuple[float, ...] | None = None
     device: str = "cpu"
@@ -120,6 +123,11 @@ class Encodec:
 
     def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
         return list(self.outputs(wav, sample_rate, points, together=True))
+
+    def line(self, wav: Tensor, sample_rate: int, packet_s: float) -> Line:
+        bandwidth = max(point.nominal_kbps or 0 for point in self.points)
+        language_model = partial(load_language_model, self.model)
+        return encodec_line(self.loaded, language_model, bandwidth, wav, sample_rate, packet_s)
 
     @torch.inference_mode()
     def outputs(
