@@ -47,7 +47,7 @@ def transcode_file(
         raise EcdcError(
             f"{bandwidth:g} kbps are {codebooks} codebooks; the file has {header.codebooks}: expected a lower rate"
         )
-    writer = container.Writer(replace(header, codebooks=codebooks, segments=()), config, lm)
+    writer = container.Writer(replace(header, codebooks=codebooks, entries=()), config, lm)
     for segment in container.read(source, header, config, lm):
         assert segment.codes is not None
         writer.add(segment._replace(codes=segment.codes[:codebooks]))
