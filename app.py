@@ -13,6 +13,9 @@ from encodec_eval.demo import temporary
 
 # Read when Gradio is imported: everything that it and the app write goes into one folder, which goes when the app ends.
 os.environ["GRADIO_TEMP_DIR"] = str(temporary.make_folder())
+# Read by oneDNN, here and in the helpers: it keeps what it compiled for each length of a clip, by default 1024 such
+# things, which is 3 MB a clip without an end in sight; 64 are enough for one clip.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import gradio as gr
 import torch
@@ -30,11 +33,13 @@ from encodec_eval.demo.settings import (
     QUEUE_LENGTH,
     TITLE,
     VISITORS_AT_ONCE,
+    VISITORS_REMEMBERED,
 )
 from encodec_eval.demo.theme import THEME
 from encodec_eval.demo.values import FILES, PICTURE
 
 LAUNCH = {"max_file_size": f"{MAX_UPLOAD_MB}mb", "theme": THEME, "head": components.HEAD}
+LAUNCH |= {"state_session_capacity": VISITORS_REMEMBERED}
 LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
 PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
 gr.set_static_paths([store.examples_folder()])

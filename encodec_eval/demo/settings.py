@@ -15,6 +15,7 @@ VISITORS_AT_ONCE = 2
 QUEUE_LENGTH = 40
 KEEP_S = 7200  # of what visitors uploaded and what was made of it
 CLEAN_EVERY_S = 600
+VISITORS_REMEMBERED = 300  # whose state is kept, also after they left: about 70 kB each
 OPUS_KBPS = (6, 12, 24)
 
 

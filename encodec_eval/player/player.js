@@ -223,7 +223,7 @@ class SyncPlayer extends PlayerView {
   act({ key, shiftKey }, target) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[key] * (shiftKey ? 0.1 : 0.5);
     if (/^[1-9]$/.test(key) && key <= this.items.length) this.select(key - 1);
-    else if (key === " " && target.tagName !== "BUTTON") this.toggle();
+    else if (key === " " && !target.matches?.(USES_SPACE)) this.toggle();
     else if (step && this.handles.includes(target)) {
       this.setSelection(this.withEdge(target.edge, this.selection[target.edge] + step));
     }
@@ -238,4 +238,5 @@ class SyncPlayer extends PlayerView {
 }
 
 const TYPING = "input:not([type=range],[type=button],[type=checkbox],[type=radio]), textarea, select, [contenteditable=true]";
+const USES_SPACE = "button, summary, input:not([type=range])";
 const isTyping = (target) => target instanceof Element && target.matches(TYPING);
