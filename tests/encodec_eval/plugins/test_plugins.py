@@ -205,6 +205,13 @@ def test_systems_travel_to_workers():
     assert replace(system, title="b").points == [Point("b", "b")]
 
 
+def test_a_process_that_died_between_calls_is_replaced(host):
+    assert host.call(max, 1, 2, timeout_s=60) == 2
+    host._process.kill()
+    host._process.wait()
+    assert host.call(max, 1, 3, timeout_s=60) == 3
+
+
 @pytest.mark.slow
 def test_a_crash_and_a_loop_end_only_their_own_call(tmp_path, noise):
     system = PluginSystem.of(Spec(f"{EXAMPLE}/faulty_codec.py:Faulty"), "cpu", 2)
@@ -300,9 +307,9 @@ def test_a_codec_of_thirty_lines_from_an_empty_folder(outside_run):
 def test_changed_code_is_another_run(outside_run):
     if not (outside_run / "run").is_dir():
         command(outside_run)
-    before = (outside_run / "run/scores.jsonl").read_bytes()
-    assert command(outside_run).returncode == 0
-    assert (outside_run / "run/scores.jsonl").read_bytes() == before, "the same code was run again"
+    before = results.load(outside_run / "run").config["settings"]["systems"][0]
+    system = Spec(f"{outside_run}/faulty_codec.py:Faulty")
+    assert PluginSystem.of(system, "cpu", 5).describe() == before, "the same code would not resume"
     with (outside_run / "my_codec.py").open("a") as file:
         file.write("\n# changed\n")
     refused = command(outside_run)
