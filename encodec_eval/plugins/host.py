@@ -44,6 +44,7 @@ class Host:
         Raises `PluginError` with the reason: the function's own error, the death of the process, or that there was no
         result after `timeout_s` seconds of wall clock, when the process is killed.
         """
+        data = pickle.dumps((function, arguments), protocol=5)
         if self._process is not None and self._process.poll() is not None:  # between calls, so not by this one
             self.close()
         process = self._process = self._process or _STARTER.submit(self._start).result()
@@ -59,7 +60,7 @@ class Host:
         timer.daemon = True
         timer.start()
         try:
-            pickle.dump((function, arguments), process.stdin, protocol=5)
+            process.stdin.write(data)
             process.stdin.flush()
             value, reason = pickle.load(process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):

@@ -180,7 +180,7 @@ def test_installed_packages_offer_systems_and_metrics(inline, monkeypatch):
 def build(*names: str, model: str = "encodec_24khz_tiny") -> list:
     parser = argparse.ArgumentParser()
     systems.add_options(parser)
-    return systems.build(parser.parse_args(["--model", model, "--systems", *names]), [])
+    return systems.build(parser.parse_args(["--model", *model.split(), "--systems", *names]), [])
 
 
 def test_our_own_systems_take_options_too():
@@ -197,6 +197,13 @@ def test_our_own_systems_take_options_too():
         build("opus?kbps=16", "opus?kbps=16,24")
     with pytest.raises(EvalError, match="device tpu is not available here"):
         build("encodec?device=tpu")
+
+
+def test_several_checkpoints_stand_in_one_table():
+    a, b = build("encodec", model="encodec_24khz_tiny encodec_48khz_tiny")
+    assert {a.points[0].series, b.points[0].series} == {"encodec_24khz_tiny", "encodec_48khz_tiny"}
+    a, b = build("encodec?model=encodec_24khz_tiny", "encodec?model=encodec_48khz_tiny")
+    assert [a.model, b.model] == ["encodec_24khz_tiny", "encodec_48khz_tiny"]
 
 
 def test_systems_travel_to_workers():
