@@ -133,6 +133,7 @@ def test_a_file_that_an_option_names_is_part_of_the_record(inline, tmp_path):
         (f"{EXAMPLE}/my_codec.py:MuLaw?kbps=fast", "option kbps=fast of .*: expected a number of type float"),
         (f"{EXAMPLE}/my_metric.py:Level", "has no points; a system has points and process"),
         ("encodec_eval.types:Point?name=a&series=b", "has no points"),
+        (f"{EXAMPLE}/faulty_codec.py:Vague", "TypeError: Object of type object is not JSON serializable"),
     ],
 )
 def test_what_is_no_system_is_refused_at_once(inline, text, message):
