@@ -12,6 +12,7 @@ import sysconfig
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ from encodec_eval.types import UndefinedError
 
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from encodec_eval.plugins.host import serve; serve()"
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_STARTER = ThreadPoolExecutor(1)  # `die_with_parent` is about the thread that starts a process, and this one stays
 
 
 class PluginError(UndefinedError):
@@ -42,7 +44,10 @@ class Host:
         Raises `PluginError` with the reason: the function's own error, the death of the process, or that there was no
         result after `timeout_s` seconds of wall clock, when the process is killed.
         """
-        process = self._process = self._process or self._start()
+        data = pickle.dumps((function, arguments), protocol=5)
+        if self._process is not None and self._process.poll() is not None:  # between calls, so not by this one
+            self.close()
+        process = self._process = self._process or _STARTER.submit(self._start).result()
         assert process.stdin is not None
         assert process.stdout is not None
         late = threading.Event()
@@ -55,7 +60,7 @@ class Host:
         timer.daemon = True
         timer.start()
         try:
-            pickle.dump((function, arguments), process.stdin, protocol=5)
+            process.stdin.write(data)
             process.stdin.flush()
             value, reason = pickle.load(process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):

@@ -44,7 +44,7 @@ def describe_system(spec: Spec, device: str) -> dict[str, Any]:
         raise PluginError(f"the points of {spec.target} are {points!r}; expected a list of encodec_eval.types.Point")
     record = {"system": spec.shown, "options": dict(spec.options), **hashes(spec)}
     if hasattr(made, "describe"):
-        record["describe"] = json.loads(json.dumps(made.describe(), default=str))
+        record["describe"] = json.loads(json.dumps(made.describe()))
     packages = getattr(made, "packages", ())
     return {"points": points, "packages": tuple(map(str, packages)), "record": record}
 

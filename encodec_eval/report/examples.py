@@ -46,20 +46,23 @@ def choose(results: Results, metric: str) -> list[dict[str, Any]]:
 def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -> None:
     """Code the chosen clips again and keep the first seconds of reference and output under `examples/`.
 
-    Files are FLAC at the rate of the clip and of the system; `examples.json` lists them. Of `SHARED` clips, the same
-    in every run over the set, `shared.json` lists what all points make of them. Does nothing for a run that has no
-    audio metric.
+    Files are FLAC at the rate of the clip and of the system; `examples.json` lists them. `shared.json` lists, for
+    `SHARED` clips that are the same in every run over the set, what every point made of them, if it could. Does nothing
+    for a run that has no audio metric.
     """
     if not results.quality_metrics:
         return
     folder = results.folder / "examples"
     rows = choose(results, results.quality_metrics[0])
+    heard = results.table("lag_ms" if "lag_ms" in results.metrics else results.quality_metrics[0]).notna()
     shared: dict[str, dict[str, object]] = {clip.id: {} for clip in draw(clips, SHARED, seed=0)}
     for clip in clips:
         chosen = [row for row in rows if row["clip"] == clip.id]
-        if not chosen and clip.id not in shared:
+        wanted = {row["point"] for row in chosen}
+        if clip.id in shared:
+            wanted |= set(heard.columns[heard.loc[clip.id]])
+        if not wanted:
             continue
-        wanted = set(results.points.name) if clip.id in shared else {row["point"] for row in chosen}
         wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
         compared = codec.audio.load(clip.reference)[0] if clip.reference else wav
         reference = write(folder / "reference" / safe_name(clip.id), compared, sample_rate)
@@ -75,7 +78,8 @@ def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -
             shared[clip.id] = listed | {"audio": made}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "examples.json", json.dumps(rows, indent=1) + "\n")
-    write_atomically(folder / "shared.json", json.dumps(shared, indent=1) + "\n")
+    listing = {clip: files for clip, files in shared.items() if files}
+    write_atomically(folder / "shared.json", json.dumps(listing, indent=1) + "\n")
 
 
 def outputs(systems: Sequence[System], names: set[str], clip: Clip, wav: Tensor, sample_rate: int) -> list[Output]:

@@ -19,6 +19,7 @@ from encodec_eval.report import tables
 from encodec_eval.report.comparison import run_names
 from encodec_eval.report.html import STYLE
 from encodec_eval.report.results import Results, load, summarize
+from encodec_eval.run.journal import SCORES
 from encodec_eval.types import EvalError, Measure
 
 logger = logging.getLogger(__name__)
@@ -66,14 +67,14 @@ def write_leaderboard(folder: Path, out: Path) -> Path:
 def complete_runs(folder: Path) -> tuple[list[Results], list[str]]:
     """The complete runs under a folder, and why others are left out."""
     found, left_out = [], []
-    for path in sorted(folder.rglob("config.json")):
+    for path in sorted(folder.rglob(SCORES)):
         try:
             run = load(path.parent)
             run.measures  # noqa: B018  # refuses metrics that it does not know
             found.append(run)
-        except (EvalError, KeyError, ValueError) as error:
-            left_out.append(str(error) if isinstance(error, EvalError) else f"{path.parent} holds no run")
-            logger.warning("left out: %s", left_out[-1])
+        except EvalError as error:
+            left_out.append(str(error))
+            logger.warning("left out: %s", error)
     return found, left_out
 
 
@@ -172,6 +173,8 @@ def heading(text: str, kind: str, first: str) -> str:
 def run_rows(run: Results, name: str, set_name: str, measures: dict[str, Measure]) -> Iterable[str]:
     """A table row for each operating point of a run; every cell carries the value that it is sorted by."""
     summary = summarize(run).set_index(["point", "metric"])
+    session = run.config["sessions"][-1]
+    made = escape(f"{session['command']}, {session['started']}, commit {session['commit']}")
     for point in run.points.name:
 
         def cell(metric: str, digits: int, point: str = point) -> str:
@@ -186,7 +189,10 @@ def run_rows(run: Results, name: str, set_name: str, measures: dict[str, Measure
             tip = tables.interval(found["mean"], found.ci95_low, found.ci95_high, digits)
             return f'<td class="number" data-value="{found["mean"]:.6g}" title="{escape(tip)}">{escape(text)}</td>'
 
-        cells = [f'<td>{escape(point)}</td><td class="run">{escape(name)}</td>', cell("bitrate_payload", 2)]
+        cells = [
+            f'<td>{escape(point)}</td><td class="run" title="{made}">{escape(name)}</td>',
+            cell("bitrate_payload", 2),
+        ]
         cells += [cell(metric, measure.digits) for metric, measure in measures.items()]
         cells += [cell(metric, 1) for metric in list(COLUMNS)[1:]]
         scored = min((int(summary.loc[(point, metric)].n_scored) for metric in run.quality_metrics), default=0)

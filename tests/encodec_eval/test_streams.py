@@ -4,12 +4,14 @@ import io
 import json
 import sys
 import tarfile
+from unittest import mock
 
 import numpy as np
 import pytest
 import soundfile as sf
 
 from encodec_eval import streams
+from encodec_eval.__main__ import main
 from encodec_eval.datasets import load_set
 from encodec_eval.types import EvalError
 
@@ -106,6 +108,15 @@ def test_rows_of_the_hub_are_fetched_once_and_only_as_many_as_are_wanted(tmp_pat
     assert len(whole.clips) == 9
     assert whole.clips[:4] == found.clips
     assert len(load_set("hf:me/set:test", tmp_path, download=False).clips) == 9
+
+
+def test_a_limit_bounds_what_is_fetched(tmp_path, monkeypatch, capsys):
+    fetched = fake_stream(monkeypatch, rows=99)
+    monkeypatch.setattr("encodec_eval.commands.evaluate.draw", mock.Mock(side_effect=EvalError("enough")))
+    given = ["--set", "hf:me/set:test", "--data-root", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main([*given, "--limit", "2", "--systems", "identity"]) == 2
+    assert "enough" in capsys.readouterr().err
+    assert fetched == list(range(17)), "8 for each clip, and one that shows that there are more"
 
 
 def test_what_a_lost_network_has_left_is_kept(tmp_path, monkeypatch):

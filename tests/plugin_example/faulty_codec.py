@@ -43,3 +43,8 @@ class Faulty(MuLaw):
             "point": {"audio": audio, "point": Point("other", "other")},
             "size": {"audio": audio, "payload_bytes": "many"},
         }.get(name, {"audio": audio})
+
+
+class Vague(MuLaw):
+    def describe(self) -> dict[str, object]:
+        return {"state": object()}

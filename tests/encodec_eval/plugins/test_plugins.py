@@ -133,6 +133,7 @@ def test_a_file_that_an_option_names_is_part_of_the_record(inline, tmp_path):
         (f"{EXAMPLE}/my_codec.py:MuLaw?kbps=fast", "option kbps=fast of .*: expected a number of type float"),
         (f"{EXAMPLE}/my_metric.py:Level", "has no points; a system has points and process"),
         ("encodec_eval.types:Point?name=a&series=b", "has no points"),
+        (f"{EXAMPLE}/faulty_codec.py:Vague", "TypeError: Object of type object is not JSON serializable"),
     ],
 )
 def test_what_is_no_system_is_refused_at_once(inline, text, message):
@@ -180,7 +181,7 @@ def test_installed_packages_offer_systems_and_metrics(inline, monkeypatch):
 def build(*names: str, model: str = "encodec_24khz_tiny") -> list:
     parser = argparse.ArgumentParser()
     systems.add_options(parser)
-    return systems.build(parser.parse_args(["--model", model, "--systems", *names]), [])
+    return systems.build(parser.parse_args(["--model", *model.split(), "--systems", *names]), [])
 
 
 def test_our_own_systems_take_options_too():
@@ -199,10 +200,24 @@ def test_our_own_systems_take_options_too():
         build("encodec?device=tpu")
 
 
+def test_several_checkpoints_stand_in_one_table():
+    a, b = build("encodec", model="encodec_24khz_tiny encodec_48khz_tiny")
+    assert {a.points[0].series, b.points[0].series} == {"encodec_24khz_tiny", "encodec_48khz_tiny"}
+    a, b = build("encodec?model=encodec_24khz_tiny", "encodec?model=encodec_48khz_tiny")
+    assert [a.model, b.model] == ["encodec_24khz_tiny", "encodec_48khz_tiny"]
+
+
 def test_systems_travel_to_workers():
     system = PluginSystem(Spec("m:C"), "cpu", 1, (Point("a", "a"),), (), "{}")
     assert pickle.loads(pickle.dumps(system)) == system
     assert replace(system, title="b").points == [Point("b", "b")]
+
+
+def test_a_process_that_died_between_calls_is_replaced(host):
+    assert host.call(max, 1, 2, timeout_s=60) == 2
+    host._process.kill()
+    host._process.wait()
+    assert host.call(max, 1, 3, timeout_s=60) == 3
 
 
 @pytest.mark.slow
@@ -300,9 +315,9 @@ def test_a_codec_of_thirty_lines_from_an_empty_folder(outside_run):
 def test_changed_code_is_another_run(outside_run):
     if not (outside_run / "run").is_dir():
         command(outside_run)
-    before = (outside_run / "run/scores.jsonl").read_bytes()
-    assert command(outside_run).returncode == 0
-    assert (outside_run / "run/scores.jsonl").read_bytes() == before, "the same code was run again"
+    before = results.load(outside_run / "run").config["settings"]["systems"][0]
+    system = Spec(f"{outside_run}/faulty_codec.py:Faulty")
+    assert PluginSystem.of(system, "cpu", 5).describe() == before, "the same code would not resume"
     with (outside_run / "my_codec.py").open("a") as file:
         file.write("\n# changed\n")
     refused = command(outside_run)
