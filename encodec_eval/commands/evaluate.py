@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
             return RayEngine(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
         return LocalEngine(plan, arguments.jobs or os.cpu_count() or 1)
 
-    with progress_bar(len(run.keys)) as update:
+    with progress_bar(run.size) as update:
         runner.execute(run, engine, arguments.overwrite, update)
     finished = results.load(folder)
     render(finished, clip_set.clips, plan.systems)
