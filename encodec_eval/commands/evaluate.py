@@ -83,7 +83,7 @@ def main(arguments: argparse.Namespace) -> int:
             return RayEngine(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
         return LocalEngine(plan, arguments.jobs or os.cpu_count() or 1)
 
-    with progress_bar(len(run.keys)) as update:
+    with progress_bar(run.size) as update:
         runner.execute(run, engine, arguments.overwrite, update)
     finished = results.load(folder)
     if arguments.through:

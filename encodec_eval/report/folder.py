@@ -7,9 +7,11 @@ import pandas as pd
 
 from codec.files import write_atomically
 from encodec_eval.report import caveats, domains, line, literature, tables
+from encodec_eval.report.clips import per_clip
+from encodec_eval.report.codebooks import codebook_usage
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves
-from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
+from encodec_eval.report.results import Results, bjontegaard, differences, summarize
 
 FLOATS = "%.6g"
 
@@ -50,7 +52,12 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
         sections.append(domains.section(results, summary, FLOATS))
     reasons = tables.reasons_table(results)
     if len(reasons):
-        sections.append(Section("Scores without a value", reasons, "They are counted in no mean.", open=True))
+        note = "They are counted in no mean."
+        if len(reasons) > tables.MOST_ROWS:
+            note += f" The {tables.MOST_ROWS} most frequent of {len(reasons)} reasons; per_clip.csv has all."
+            order = reasons.clips.astype(int).sort_values(ascending=False, kind="stable").index
+            reasons = reasons.loc[order].head(tables.MOST_ROWS)
+        sections.append(Section("Scores without a value", reasons, note, open=True))
     if reference:
         paired = differences(results, reference)
         paired.to_csv(folder / "differences.csv", index=False, float_format=FLOATS)
@@ -78,7 +85,9 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
         sections.append(Section("Codebook usage", tables.codebook_table(usage), USAGE_NOTE, figures))
     if len(results.skipped):
         note = "They are not part of the set. `--strict` refuses them."
-        sections.append(Section("Skipped files", results.skipped, note, open=True))
+        if len(results.skipped) > tables.MOST_ROWS:
+            note += f" The first {tables.MOST_ROWS} of {len(results.skipped)}; config.json lists all."
+        sections.append(Section("Skipped files", results.skipped.head(tables.MOST_ROWS), note, open=True))
     quoted = literature.objective_table()
     sections.append(Section("Quoted objective figures", quoted, QUOTED_NOTE, quoted=True))
     sections.append(Section("Quoted listening test", literature.mushra_table(), MUSHRA_NOTE, quoted=True))

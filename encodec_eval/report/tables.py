@@ -15,6 +15,7 @@ RATES = {
     "bitrate_file": "kbps file",
     "bitrate_entropy": "kbps with LM",
 }
+MOST_ROWS = 100  # of a table that has one for each thing that went wrong
 LATEX_COLUMNS = 8
 LATEX_CHARACTERS = 104  # of \footnotesize in the 16 cm of a page of A4 with margins of 2.5 cm
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -41,7 +42,7 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
     for point in results.points.name:
         row: dict[str, str] = {"point": point}
         for metric, title in RATES.items():
-            row[title] = number(cells[point, metric].mean, 2)
+            row[title] = number(cells[point, metric].mean, 2) if metric in results.metrics else "-"
         for metric in results.quality_metrics:
             cell, measure = cells[point, metric], results.measures[metric]
             text = interval(cell.mean, cell.ci95_low, cell.ci95_high, measure.digits)
@@ -51,7 +52,7 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
         for metric in results.code_metrics:  # which some systems cannot have: they do not count as unscored
             row[heading(results.measures[metric])] = number(cells[point, metric].mean, results.measures[metric].digits)
         for metric, title in SPEEDS.items():
-            row[title] = number(cells[point, metric].mean, 1)
+            row[title] = number(cells[point, metric].mean, 1) if metric in results.metrics else "-"
         scored = min((cells[point, metric].n_scored for metric in results.quality_metrics), default=0)
         row["scored"] = f"{scored}/{len(results.clips)}"
         rows.append(row)
@@ -114,7 +115,7 @@ def codebook_table(usage: pd.DataFrame) -> pd.DataFrame:
 def reasons_table(results: Results) -> pd.DataFrame:
     """Why audio metrics have no value: `point metric reason clips`."""
     failed = results.scores[results.scores.value.isna() & results.scores.metric.isin(results.quality_metrics)]
-    counts = failed.groupby(["point", "metric", "reason"], sort=False).size()
+    counts = failed.groupby(["point", "metric", "reason"], sort=False, observed=True).size()
     return counts.rename("clips").reset_index().astype(str)
 
 

@@ -66,6 +66,11 @@ class Run:
         return {name: sha256(name) for metric in self.plan.metrics for name in METRICS[metric].weights}
 
     @property
+    def size(self) -> int:
+        """How many scores a complete run has."""
+        return len(self.clip_set.clips) * len(self.plan.cells)
+
+    @property
     def keys(self) -> list[Key]:
         """Every score that a complete run has, in its order."""
         return [(clip.id, *cell) for clip in self.clip_set.clips for cell in self.plan.cells]
@@ -87,14 +92,14 @@ def execute(
     started = time.monotonic()
     with Journal(run.folder, overwrite) as journal:
         config = open_config(run)
-        report(len(journal.scores))
+        report(len(journal))
         jobs = pending(run, journal)
         if not jobs:
             return
         config["sessions"].append(provenance.session(run.command))
         write_config(run.folder, config)
         consume(engine(run.plan), jobs, journal, report)
-        journal.sort(run.keys)
+        journal.sort((clip.id for clip in run.clip_set.clips), run.plan.cells)
         config["sessions"][-1]["wall_s"] = round(time.monotonic() - started, 1)
         write_config(run.folder, config)
 
@@ -111,10 +116,11 @@ def make_folder(folder: Path) -> None:
 def pending(run: Run, journal: Journal) -> deque[Job]:
     """What is left to do, by clip, the longest first: then no worker is left alone with a long one at the end."""
     jobs: deque[Job] = deque()
+    every = tuple(run.plan.cells)
     for clip in sorted(run.clip_set.clips, key=lambda clip: -clip.duration_s):
-        cells = tuple(cell for cell in run.plan.cells if (clip.id, *cell) not in journal.scores)
+        cells = journal.missing(clip.id, every)
         if cells:
-            jobs.append(Job(clip, cells))
+            jobs.append(Job(clip, tuple(cells)))
     return jobs
 
 
@@ -130,7 +136,7 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
         if isinstance(event, Died):
             if event.fatal:
                 raise EvalError(event.reason)
-            deaths += not (job.deaths and journal.scores)
+            deaths += not (job.deaths and len(journal))
             if deaths >= DEATHS_IN_A_ROW:
                 raise EvalError(f"{deaths} workers died one after the other without a score; the last {event.reason}")
             retry(job, event, queue, journal)
@@ -142,7 +148,7 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
 
 def retry(job: Job, death: Died, queue: deque[Job], journal: Journal) -> None:
     """Queue what is left of a job in smaller parts, behind all others. One cell that was retried waits instead."""
-    left = [cell for cell in job.cells if (job.clip.id, *cell) not in journal.scores]
+    left = list(journal.missing(job.clip.id, job.cells))
     if not left:
         return
     if len(job.cells) == 1 and job.deaths:
