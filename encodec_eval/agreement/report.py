@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from codec.files import write_atomically
 from encodec_eval.agreement.tables import Points
-from encodec_eval.files import write_atomically
 from encodec_eval.mushra.analysis.report import INVENTED
 from encodec_eval.report.plots import COLOURS, MARKERS, STYLE, save
 from encodec_eval.report.results import Results

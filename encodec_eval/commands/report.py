@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from encodec_eval.files import write_atomically
+from codec.files import write_atomically
 from encodec_eval.report import layouts, tables
 from encodec_eval.report.folder import title, write_report
 from encodec_eval.report.results import Results, load
