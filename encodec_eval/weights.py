@@ -33,15 +33,7 @@ def find(name: str) -> Path:
 @lru_cache
 def sha256(name: str) -> str:
     """Of the weights of that name."""
-    with find(name).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file: Any) -> str:
-    digest = hashlib.sha256()  # Python 3.10 has no file_digest
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
+    return hashlib.sha256(find(name).read_bytes()).hexdigest()
 
 
 @lru_cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -49,21 +50,23 @@ def fit(scores: Floats, ratings: Floats) -> Mapping:
     x = (scores - low) / (high - low)
     free = np.polyfit(x, ratings, order)
     grid = np.linspace(0, 1, GRID)
-    powers = np.arange(order, -1, -1)
+    powers = range(order, -1, -1)
     slopes = np.stack([power * grid ** max(power - 1, 0) for power in powers], axis=1)
     if (slopes @ free >= 0).all():
         return Mapping(free, low, high)
     design = np.stack([x**power for power in powers], axis=1)
     flat = np.zeros(order + 1)
     flat[-1] = ratings.mean()
-    found = scipy.optimize.minimize(
-        lambda c: np.square(design @ c - ratings).sum(),
-        flat,
-        jac=lambda c: 2 * design.T @ (design @ c - ratings),
-        constraints={"type": "ineq", "fun": lambda c: slopes @ c, "jac": lambda c: slopes},
-        method="SLSQP",
-        options={"maxiter": 500, "ftol": 1e-12},
-    )
+
+    def squares(c: Floats) -> float:
+        return float(np.square(design @ c - ratings).sum())
+
+    def gradient(c: Floats) -> Floats:
+        return np.asarray(2 * design.T @ (design @ c - ratings))
+
+    rising = scipy.optimize.LinearConstraint(slopes, 0, np.inf)
+    options: Any = {"maxiter": 500, "ftol": 1e-12}
+    found = scipy.optimize.minimize(squares, flat, jac=gradient, constraints=rising, method="SLSQP", options=options)
     return Mapping(np.asarray(found.x), low, high)
 
 

@@ -41,8 +41,9 @@ def read(path: Path, manifest: Path | None, clips: Sequence[str], points: Sequen
     Raises `EvalError` for what is no ratings, or of which nothing is in the run.
     """
     given = _read(path, manifest, clips, points)
+    known = {name: found for name in given.by_clip["clip"].unique() if (found := match(str(name), clips))}
     by_clip = given.by_clip.assign(
-        clip=[match(clip, clips) for clip in given.by_clip["clip"]], condition=given.by_clip["condition"].replace(NAMES)
+        clip=given.by_clip["clip"].map(known), condition=given.by_clip["condition"].replace(NAMES)
     )
     by_condition = given.by_condition.assign(condition=given.by_condition["condition"].replace(NAMES))
     by_clip = by_clip[by_clip["clip"].notna() & by_clip["condition"].isin(points)]
@@ -87,26 +88,28 @@ def _read(path: Path, manifest: Path | None, clips: Sequence[str], points: Seque
 def of_votes(votes: pd.DataFrame) -> Ratings:
     """From rows `listener clip condition score`. The interval of a condition is over its listeners' means."""
     keys = ["clip", "condition"]
-    by_clip = votes.groupby(keys, sort=False)["score"].agg(**_STATISTICS).reset_index()
+    by_clip = means_of(votes, keys, "score")
     listeners = votes.groupby(["condition", "listener"], sort=False)["score"].mean().reset_index()
-    by_condition = listeners.groupby("condition", sort=False)["score"].agg(**_STATISTICS).reset_index()
+    by_condition = means_of(listeners, ["condition"], "score")
     simulated = bool(votes["listener"].astype(str).str.startswith(SIMULATED).any())
     return Ratings(by_clip, by_condition, simulated)
 
 
 def of_means(means: pd.DataFrame) -> Ratings:
     """From rows `clip condition mean ci95`. The interval of a condition is over its clips: listeners are not known."""
-    by_condition = means.groupby("condition", sort=False)["mean"].agg(**_STATISTICS).reset_index()
-    return Ratings(means[["clip", "condition", "mean", "ci95"]], by_condition)
+    return Ratings(means[["clip", "condition", "mean", "ci95"]], means_of(means, ["condition"], "mean"))
+
+
+def means_of(rows: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
+    """Mean and half interval of a column by `keys`, in the order of the rows: `*keys mean ci95`."""
+    grouped = rows.groupby(keys, sort=False)[column]
+    return pd.DataFrame({"mean": grouped.mean(), "ci95": grouped.apply(half_interval)}).reset_index()
 
 
 def half_interval(values: pd.Series) -> float:
     """Half of the 95 % t interval of a mean; NaN for one value."""
     n = len(values)
     return float(scipy.stats.t.ppf(0.975, n - 1) * values.std() / np.sqrt(n)) if n > 1 else np.nan
-
-
-_STATISTICS = {"mean": "mean", "ci95": half_interval}
 
 
 def _analysed(folder: Path, manifest: Path | None) -> Ratings:

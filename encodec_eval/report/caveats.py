@@ -86,8 +86,9 @@ def marked(table: pd.DataFrame, results: Results, summary: pd.DataFrame) -> pd.D
     for point, use in uses(results, summary):
         column = heading(results.measures[use.metric])
         marks = "".join(MARKS[n] for n, caveat in enumerate(CAVEATS) if caveat.applies(use))
-        if marks and column in table and table.loc[point, column] != "-":
-            table.loc[point, column] = f"{table.loc[point, column]}{marks}"
+        if marks and column in table:
+            marked_rows = (table.index == point) & (table[column] != "-")
+            table[column] = table[column].where(~marked_rows, table[column].astype(str) + marks)
     return table.reset_index()
 
 

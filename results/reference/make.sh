@@ -18,6 +18,8 @@ python -m encodec_eval --set librispeech-mini librispeech-mini+noisy clips-48k -
 for layout in encodec dac codec-superb bigcodec; do
     python -m encodec_eval report $out/perceptual --layout $layout
 done
+rm $out/perceptual/rate_*  # 12 MB of curves, of two clips each
+sed -i '/^!\[rate_/,+1d' $out/perceptual/report.md
 
 rm -rf listening_test
 python -m encodec_eval mushra --set librispeech-mini --model encodec_24khz_tiny --items 8 --out listening_test

@@ -14,11 +14,14 @@ import torch
 
 import codec.audio
 from encodec_eval import noisy, selection
+from encodec_eval.__main__ import main
 from encodec_eval.corpora import CORPORA
 from encodec_eval.datasets import bundled_set, load_set
 from encodec_eval.mushra import stimuli
 from encodec_eval.mushra.analysis.domains import clean_speech
 from encodec_eval.mushra.analysis.domains import summarise as ratings_by_domain
+from encodec_eval.mushra.analysis.ratings import read_ratings, write_csv
+from encodec_eval.mushra.analysis.simulate import simulate
 from encodec_eval.noisy import Noise, make_noisy, mix
 from encodec_eval.report import caveats
 from encodec_eval.report.domains import section
@@ -28,6 +31,7 @@ from encodec_eval.run.runner import Run, execute
 from encodec_eval.run.worker import Job, Plan, Worker
 from encodec_eval.systems import Identity, Lowpass
 from encodec_eval.types import CLEAN_SPEECH, GENERAL, MUSIC, NOISY_SPEECH, Clip, EvalError
+from tests.encodec_eval.mushra.test_analysis import make_manifest
 from tests.encodec_eval.run.test_runner import one_process
 
 RATE = 16000
@@ -261,3 +265,26 @@ def test_the_papers_clean_speech_stands_beside_clean_speech_only():
     assert not clean_speech(manifest("librispeech-mini+noisy", NOISY_SPEECH))
     assert not clean_speech(manifest("librispeech-mini, clips-48k", CLEAN_SPEECH, MUSIC))
     assert clean_speech(manifest("librispeech-mini", "")), "a test made before items had a domain"
+
+
+def test_the_report_of_a_mixed_listening_test_has_a_column_for_each_domain(tmp_path):
+    manifest = make_manifest(items=4)
+    items = [replace(item, domain=MUSIC if n % 2 else CLEAN_SPEECH) for n, item in enumerate(manifest.items)]
+    manifest = replace(manifest, items=items)
+    manifest.save(tmp_path)
+    write_csv(tmp_path / "r.csv", simulate(manifest, listeners=6))
+    assert main(["mushra", "analyze", str(tmp_path / "r.csv"), "--out", str(tmp_path / "out")]) == 0
+    report = (tmp_path / "out/report.md").read_text()
+    assert "## By domain" in report
+    assert "76.5 ± 2.3" not in report, "the paper's score of clean speech, beside music too"
+    table = pd.read_csv(tmp_path / "out/by_domain.csv")
+    assert set(table["domain"]) == {CLEAN_SPEECH, MUSIC}
+    ratings = read_ratings([tmp_path / "r.csv"], manifest)
+    heard = [item.id for item in items if item.domain == MUSIC]
+    chosen = ratings[ratings["item"].isin(heard) & (ratings["condition"] == "opus@12")]
+    row = table[(table["domain"] == MUSIC) & (table["condition"] == "opus@12")].iloc[0]
+    assert row["mean"] == pytest.approx(chosen["score"].mean(), rel=1e-4)
+    (line,) = [
+        line for line in report[report.index("## By domain") :].splitlines() if line.startswith("| opus, 12 kbps")
+    ][:1]
+    assert f"{row['mean']:.1f} ± {row['ci95']:.1f}" in line
