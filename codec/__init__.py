@@ -5,6 +5,7 @@ D features of a latent, N segments. Audio is `[B, C, T]` or `[C, T]` with full s
 """
 
 from codec import audio
+from codec.concealment import ConcealingDecoderStream
 from codec.config import EncodecConfig
 from codec.ecdc import compress, compress_blocks, decompress
 from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
@@ -22,6 +23,7 @@ __all__ = [
     "AutoProcessor",
     "CheckpointError",
     "CodecError",
+    "ConcealingDecoderStream",
     "DecoderStream",
     "EcdcError",
     "EncodecConfig",

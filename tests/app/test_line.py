@@ -37,8 +37,8 @@ def test_a_version_is_sent_with_its_losses_marked(session):
     clean = codec.audio.load(none["versions"][0]["audio"]["path"])[0]
     assert audio[0].shape == audio[1].shape == clean.shape
     assert (audio[0] - clean).abs().max() < 1e-4 < (audio[1] - clean).abs().max()
-    first = round(some["marks"][0][0] * 24000)
-    assert (audio[1] - clean)[:, :first].abs().max() < 1e-4
+    changed = ((audio[1] - clean).abs() > 2e-3).nonzero()  # less in the first frames, which the decoder reflects
+    assert int(changed[0, 1]) / 24000 == pytest.approx(some["marks"][0][0], abs=0.005)
 
 
 @pytest.mark.parametrize(
