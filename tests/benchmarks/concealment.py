@@ -70,8 +70,8 @@ def main() -> None:
     about = machine()
     text = (
         f"# Concealment of lost frames, {MODEL} at 6 kbps\n\n"
-        f"{len(clips)} clips, one thread. The last columns: frames of 13.3 ms after which the audio is that of a decoder "
-        f"that lost nothing, to within {', '.join(list(TOLERANCES)[:-1])} of full scale, and to the bit.\n\n"
+        f"{len(clips)} clips, one thread. The last columns: frames of 13.3 ms after which the audio is that of a "
+        f"decoder that lost nothing, to within {', '.join(list(TOLERANCES)[:-1])} of full scale, and to the bit.\n\n"
         f"{table}\n"
         f"Commit `{commit()}`, {about['processor']} ({about['cores']} cores, which had other work).\n"
     )
