@@ -20,7 +20,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 import gradio as gr
 import torch
 
-from encodec_eval.demo import api, components, endpoints, page, store
+from encodec_eval.demo import api, components, endpoints, line, page, store
 from encodec_eval.demo.models import about, offered_models
 from encodec_eval.demo.session import FORMATS, HELPERS
 from encodec_eval.demo.settings import (
@@ -73,6 +73,8 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S
         with gr.Accordion("See what changed", open=False, elem_classes="compares"):
             choice = gr.Radio([], show_label=False, container=False, elem_id="Version-to-see")
             seen = gr.HTML(html_template=PICTURE, elem_id="picture", apply_default_css=False)
+        with gr.Accordion("Send it over a line", open=False, elem_classes="compares"):
+            over_line = line.controls(session)
         with gr.Accordion("Test yourself blind", open=False, elem_classes="compares"):
             gr.HTML(elem_id="blind", **components.blind_arguments("#player sync-player", "rate=48000"))
         with gr.Accordion("Download the files", open=False):
@@ -87,6 +89,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S
     ]
     for run in started:
         run.success(page.on_picture, [session, choice], seen, **PRIVATE)
+        run.success(line.on_versions, session, [over_line.version, over_line.heard], **PRIVATE)
     choice.input(page.on_picture, [session, choice], seen, **PRIVATE)
     player.clear(page.on_clear, session, shown, queue=False, **PRIVATE)
     status.submit(page.on_cancel, queue=False, **PRIVATE)

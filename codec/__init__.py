@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from codec import audio
+    from codec.concealment import ConcealingDecoderStream
     from codec.config import EncodecConfig
     from codec.ecdc import compress, compress_blocks, decompress
     from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
@@ -28,6 +29,7 @@ __all__ = [
     "AutoProcessor",
     "CheckpointError",
     "CodecError",
+    "ConcealingDecoderStream",
     "DecoderStream",
     "EcdcError",
     "EncodecConfig",
@@ -48,6 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "concealment": ["ConcealingDecoderStream"],
     "config": ["EncodecConfig"],
     "ecdc": ["compress", "compress_blocks", "decompress"],
     "errors": ["AudioError", "CheckpointError", "CodecError", "EcdcError"],

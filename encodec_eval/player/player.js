@@ -80,6 +80,7 @@ class SyncPlayer extends PlayerView {
     this.ui.play.disabled = false;
     this.say("");
     this.drawWave(buffers[0]);
+    this.drawMarks();
     this.drawVersions();
     this.paint();
     this.send("ready");

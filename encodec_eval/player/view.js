@@ -6,7 +6,7 @@ const PLAYER_HTML = `
   <div class="field"><div class="wave" role="slider" tabindex="0" aria-label="Position" aria-valuemin="0" aria-disabled="true">
     <svg viewBox="0 0 1000 200" preserveAspectRatio="none" aria-hidden="true"><path/></svg>
     <svg class="played" viewBox="0 0 1000 200" preserveAspectRatio="none" aria-hidden="true"><path/></svg>
-    <div class="band" hidden></div><div class="head"></div>
+    <div class="marks"></div><div class="band" hidden></div><div class="head"></div>
   </div></div>
   <p class="message" role="status"></p>
   <div class="bar">
@@ -22,7 +22,7 @@ class PlayerView extends HTMLElement {
     super();
     this.attachShadow({ mode: "open" }).innerHTML = `<style>${PlayerView.css}</style>${PLAYER_HTML}`;
     this.ui = Object.fromEntries(
-      ["field", "wave", "band", "message", "play", "time", "loop", "clear", "hint", "versions"].map((name) => [
+      ["field", "wave", "marks", "band", "message", "play", "time", "loop", "clear", "hint", "versions"].map((name) => [
         name,
         this.shadowRoot.querySelector(`.${name}`),
       ]),
@@ -93,6 +93,24 @@ class PlayerView extends HTMLElement {
   drawWave(buffer) {
     const outline = waveOutline(buffer);
     this.ui.wave.querySelectorAll("path").forEach((path) => path.setAttribute("d", outline));
+  }
+
+  // Parts that are marked on the waveform, such as those a line lost: [[start, end], ...] in seconds.
+  set marks(marks) {
+    this.marked = marks;
+    this.drawMarks();
+  }
+
+  drawMarks() {
+    const marks = this.duration ? (this.marked ?? []) : [];
+    const percent = (seconds) => `${(100 * seconds) / this.duration}%`;
+    this.ui.marks.replaceChildren(
+      ...marks.map(([start, end]) => {
+        const mark = document.createElement("div");
+        Object.assign(mark.style, { left: percent(start), width: percent(end - start) });
+        return mark;
+      }),
+    );
   }
 
   paint() {

@@ -74,6 +74,8 @@ class SegmentLine:
         self.packet_s = config.segment_stride / config.sampling_rate
 
     def packets(self, point: Point, concealment: str) -> list[bytes]:
+        if concealment not in ("repeat", "zero"):
+            raise EvalError(f"a model with segments has no {concealment}; expected repeat or zero")
         config = self._model.config
         codebooks = config.codebooks_for(point.nominal_kbps)
         padding, codes = self._encoded.last_frame_pad_length, self._encoded.audio_codes[:, 0, :codebooks].cpu()
