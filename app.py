@@ -13,8 +13,8 @@ from encodec_eval.demo import temporary
 
 # Read when Gradio is imported: everything that it and the app write goes into one folder, which goes when the app ends.
 os.environ["GRADIO_TEMP_DIR"] = str(temporary.make_folder())
-# Read by oneDNN, here and in the helpers: it keeps what it compiled for each length of a clip, by default 1024 such
-# things, which is 3 MB a clip without an end in sight; 64 are enough for one clip.
+# Read by oneDNN, here and in the helpers: it keeps 1024 compiled kernels by default, and compiles new ones for every
+# length of a clip, which took 3 MB a clip. One clip needs fewer than 64.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import gradio as gr

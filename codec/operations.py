@@ -1,4 +1,4 @@
-"""What the layers compute with, faster than PyTorch's own for time-major activations `[B, T, C]`."""
+"""What the layers compute with, on time-major activations `[B, T, C]`."""
 
 import math
 from typing import cast
