@@ -112,7 +112,7 @@ def hub_stream(name: str, config: str | None, split: str, start: int) -> Iterato
         import datasets
     except ImportError as error:
         raise EvalError("hf: sets need datasets: pip install 'encodec-tools[datasets]'") from error
-    rows = datasets.load_dataset(name, config, split=split, streaming=True)
+    rows: Any = datasets.load_dataset(name, config, split=split, streaming=True)
     features = rows.features or rows._resolve_features().features
     columns = [column for column, feature in features.items() if isinstance(feature, datasets.Audio)]
     if not columns:

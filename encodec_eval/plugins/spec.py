@@ -9,7 +9,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -112,7 +112,7 @@ def make(cls: Callable[..., Any], spec: Spec, **defaults: object) -> Any:
 
     Raises `EvalError` for an option that the class does not take, or a value of another type.
     """
-    parameters = inspect.signature(cls).parameters
+    parameters = _parameters(cls)
     taken = {name for name, each in parameters.items() if each.kind is not each.VAR_KEYWORD}
     given = convert(cls, spec)
     return cls(**{name: value for name, value in defaults.items() if name in taken} | given)
@@ -120,14 +120,12 @@ def make(cls: Callable[..., Any], spec: Spec, **defaults: object) -> Any:
 
 def convert(cls: Callable[..., Any], spec: Spec) -> dict[str, Any]:
     """The options of a spec, converted to what the signature of `cls` says."""
-    parameters = inspect.signature(cls).parameters
-    hints = _hints(cls)
+    parameters = _parameters(cls)
     converted = {}
     for name, text in spec.options:
         if name not in parameters and not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
             raise EvalError(f"{spec.target} has no option {name!r}; expected {', '.join(parameters) or 'none'}")
-        default = parameters[name].default if name in parameters else None
-        hint = hints.get(name, type(default) if isinstance(default, bool | int | float | str | tuple) else None)
+        hint = _hint(parameters[name]) if name in parameters else None
         try:
             converted[name] = value_of(text, hint)
         except ValueError as error:
@@ -135,11 +133,19 @@ def convert(cls: Callable[..., Any], spec: Spec) -> dict[str, Any]:
     return converted
 
 
-def _hints(cls: Callable[..., Any]) -> dict[str, Any]:
+def _parameters(cls: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
-        return typing.get_type_hints(cls.__init__ if isinstance(cls, type) else cls)
-    except NameError:  # annotations that only a type checker sees
-        return {}
+        return inspect.signature(cls, eval_str=True).parameters
+    except NameError:  # an annotation that only a type checker sees
+        return inspect.signature(cls).parameters
+
+
+def _hint(parameter: inspect.Parameter) -> Any:
+    """The type of a parameter by its annotation, else that of its default, None if neither tells."""
+    if parameter.annotation is not parameter.empty and not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    default = parameter.default
+    return type(default) if isinstance(default, bool | int | float | str | tuple) else None
 
 
 def value_of(text: str, hint: Any) -> Any:

@@ -60,7 +60,7 @@ def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -
         chosen = [row for row in rows if row["clip"] == clip.id]
         wanted = {row["point"] for row in chosen}
         if clip.id in shared:
-            wanted |= set(heard.columns[heard.loc[clip.id]])
+            wanted |= {str(point) for point in results.points.name if heard[point][clip.id]}
         if not wanted:
             continue
         wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
@@ -75,7 +75,7 @@ def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -
             if row["point"] in made:
                 row |= listed | {"audio": made[row["point"]]}
         if clip.id in shared:
-            shared[clip.id] = listed | {"audio": made}
+            shared[clip.id] = {**listed, "audio": made}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "examples.json", json.dumps(rows, indent=1) + "\n")
     listing = {clip: files for clip, files in shared.items() if files}

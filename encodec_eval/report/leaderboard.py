@@ -18,7 +18,7 @@ from encodec_eval.player import script
 from encodec_eval.report import tables
 from encodec_eval.report.comparison import run_names
 from encodec_eval.report.html import STYLE
-from encodec_eval.report.results import Results, load, summarize
+from encodec_eval.report.results import Results, load, records, summarize
 from encodec_eval.run.journal import SCORES
 from encodec_eval.types import EvalError, Measure
 
@@ -172,22 +172,22 @@ def heading(text: str, kind: str, first: str) -> str:
 
 def run_rows(run: Results, name: str, set_name: str, measures: dict[str, Measure]) -> Iterable[str]:
     """A table row for each operating point of a run; every cell carries the value that it is sorted by."""
-    summary = summarize(run).set_index(["point", "metric"])
+    summary = {(row.point, row.metric): row for row in records(summarize(run))}
     session = run.config["sessions"][-1]
     made = escape(f"{session['command']}, {session['started']}, commit {session['commit']}")
     for point in run.points.name:
 
         def cell(metric: str, digits: int, point: str = point) -> str:
-            if (point, metric) not in summary.index:
+            if (point, metric) not in summary:
                 return '<td class="number" data-value="">-</td>'
-            found = summary.loc[(point, metric)]
-            if not np.isfinite(found["mean"]):
+            found = summary[point, metric]
+            if not np.isfinite(found.mean):
                 text = f"- [0/{found.n_total}]" if metric in measures else "-"
                 return f'<td class="number" data-value="">{text}</td>'
-            text = tables.number(found["mean"], digits)
+            text = tables.number(found.mean, digits)
             text += f" [{found.n_scored}/{found.n_total}]" if found.n_scored < found.n_total else ""
-            tip = tables.interval(found["mean"], found.ci95_low, found.ci95_high, digits)
-            return f'<td class="number" data-value="{found["mean"]:.6g}" title="{escape(tip)}">{escape(text)}</td>'
+            tip = tables.interval(found.mean, found.ci95_low, found.ci95_high, digits)
+            return f'<td class="number" data-value="{found.mean:.6g}" title="{escape(tip)}">{escape(text)}</td>'
 
         cells = [
             f'<td>{escape(point)}</td><td class="run" title="{made}">{escape(name)}</td>',
@@ -195,6 +195,6 @@ def run_rows(run: Results, name: str, set_name: str, measures: dict[str, Measure
         ]
         cells += [cell(metric, measure.digits) for metric, measure in measures.items()]
         cells += [cell(metric, 1) for metric in list(COLUMNS)[1:]]
-        scored = min((int(summary.loc[(point, metric)].n_scored) for metric in run.quality_metrics), default=0)
+        scored = min((summary[point, metric].n_scored for metric in run.quality_metrics), default=0)
         cells.append(f'<td class="number">{scored}/{len(run.clips)}</td>')
         yield f'<tr data-set="{escape(set_name)}">{"".join(cells)}</tr>'
