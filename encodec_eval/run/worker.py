@@ -73,10 +73,13 @@ class Worker:
             raise_of_machine(error)
             yield failures(job, job.cells, error)
             return
+        spectra: dict[int, Tensor] = {}
         for system in self.plan.systems:
-            yield from self._run_system(system, job, wav, sample_rate)
+            yield from self._run_system(system, job, wav, sample_rate, spectra)
 
-    def _run_system(self, system: System, job: Job, wav: Tensor, sample_rate: int) -> Iterator[list[Score]]:
+    def _run_system(
+        self, system: System, job: Job, wav: Tensor, sample_rate: int, spectra: dict[int, Tensor]
+    ) -> Iterator[list[Score]]:
         """Whatever cells are wanted, the system does all its points: what it does together, such as a batch that it
         decodes, decides the last digits, and may not depend on what an interrupted run left."""
         names = {point.name for point in system.points}
@@ -95,7 +98,7 @@ class Worker:
         for output in outputs:
             metrics = [METRICS[metric] for name, metric in cells if name == output.point.name]
             if metrics:
-                yield list(score(job.clip, wav, sample_rate, output, metrics))
+                yield list(score(job.clip, wav, sample_rate, output, metrics, spectra))
 
     def _keep_codes(self, outputs: Sequence[Output], clip: Clip) -> None:
         """The codes at the highest rate, `[K, N * F]` int16: the lower rates are its first rows."""
@@ -109,11 +112,19 @@ class Worker:
             np.save(file, codes.transpose(0, 1).flatten(1).to(torch.int16).numpy())
 
 
-def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Sequence[Metric]) -> Iterator[Score]:
-    """The scores of one output, in the order of `metrics`. Raises `MachineError` where the machine failed."""
+def score(
+    clip: Clip,
+    wav: Tensor,
+    sample_rate: int,
+    output: Output,
+    metrics: Sequence[Metric],
+    spectra: dict[int, Tensor] | None = None,
+) -> Iterator[Score]:
+    """The scores of one output, in the order of `metrics`; `spectra` as in `Pair`. Raises `MachineError` where the
+    machine failed."""
     pair: Pair | Exception
     try:
-        pair = Pair(wav, sample_rate, output.audio, output.sample_rate)
+        pair = Pair(wav, sample_rate, output.audio, output.sample_rate, spectra)
     except Exception as error:
         raise_of_machine(error)
         pair = error
