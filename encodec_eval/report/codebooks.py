@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from codec.usage import perplexity
+from encodec_eval.files import safe_name
 from encodec_eval.report.results import Results
 from encodec_eval.run.journal import codes_path
 
@@ -19,6 +20,8 @@ def codebook_usage(results: Results) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     for series in dict.fromkeys(results.points.series):
+        if not (results.folder / "codes" / safe_name(series)).is_dir():
+            continue
         paths = [codes_path(str(results.folder / "codes"), series, clip) for clip in results.clips.id]
         counted, clips = count_codes(path for path in paths if path.exists())
         for k, counts in enumerate(counted):

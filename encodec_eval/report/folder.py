@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from codec.files import write_atomically
+from encodec_eval import stats
 from encodec_eval.report import caveats, domains, line, literature, tables
 from encodec_eval.report.clips import per_clip
 from encodec_eval.report.codebooks import codebook_usage
@@ -25,18 +26,18 @@ def title(results: Results) -> str:
 
 
 def write_report(results: Results, reference: str | None = None) -> str:
-    """Write summary.csv, per_clip.csv, report.md, tables.tex, the figures and report.html into the run's folder.
+    """Write summary.csv, report.md, tables.tex, the figures, report.html and per_clip.csv into the run's folder.
 
     Returns the main table.
     """
     folder, summary = results.folder, summarize(results)
     sections = make_sections(results, summary, reference)
     summary.to_csv(folder / "summary.csv", index=False, float_format=FLOATS)
-    per_clip(results).to_csv(folder / "per_clip.csv", index=False, float_format=FLOATS)
     write_atomically(folder / "report.md", _markdown(results, sections))
     write_atomically(folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex_tables(results, sections)))
     html = page(title(results), notes(results), sections, folder, _provenance(results))
     write_atomically(folder / "report.html", html)
+    per_clip(results).to_csv(folder / "per_clip.csv", index=False, float_format=FLOATS)
     return tables.markdown(sections[0].table)
 
 
@@ -75,7 +76,7 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
             Section(
                 "Bjøntegaard deltas against Opus",
                 tables.bjontegaard_table(deltas, results.measures),
-                f"{BD_NOTE} {results.interval_note}",
+                f"{BD_NOTE}{blocks_note(results)} {results.interval_note}",
             )
         )
     usage = codebook_usage(results)
@@ -92,6 +93,13 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
     sections.append(Section("Quoted objective figures", quoted, QUOTED_NOTE, quoted=True))
     sections.append(Section("Quoted listening test", literature.mushra_table(), MUSHRA_NOTE, quoted=True))
     return sections
+
+
+def blocks_note(results: Results) -> str:
+    """What stands in for single speakers in the intervals of Bjontegaard deltas, where there are very many."""
+    if len(results.grouping.sizes) <= stats.MOST_BLOCKS:
+        return ""
+    return f" Their intervals leave out {stats.MOST_BLOCKS} blocks of speakers, one after the other."
 
 
 def latex_tables(results: Results, sections: list[Section]) -> Iterator[str]:

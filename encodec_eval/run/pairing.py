@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import scipy.fft
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,12 +21,20 @@ class Pair:
     """A clip and what a system made of it, aligned at the clip's own rate; `lag_s` is the delay that was removed.
 
     `reference` is `[C, T]` at `sample_rate`. The output is resampled to that rate and brought to as many channels.
+    `spectra` is for `find_lag`: one dictionary for all outputs of a clip saves a Fourier transform for each.
     Raises `UndefinedError` where no metric has a meaning: a wrong shape or rate, NaN or infinite samples, a silent
     reference or output, or an output that lacks more than 50 ms or exceeds the reference by more than 250 ms (decoders
     may pad the end).
     """
 
-    def __init__(self, reference: Tensor, sample_rate: int, output: Tensor, output_rate: int) -> None:
+    def __init__(
+        self,
+        reference: Tensor,
+        sample_rate: int,
+        output: Tensor,
+        output_rate: int,
+        spectra: dict[int, Tensor] | None = None,
+    ) -> None:
         if output.ndim != 2 or output.shape[0] not in (1, 2) or not output.numel():
             raise UndefinedError(f"the output has shape {list(output.shape)}; expected [1 or 2, samples]")
         if not MIN_RATE <= output_rate <= MAX_RATE:
@@ -41,7 +50,7 @@ class Pair:
             raise UndefinedError(
                 f"the output is {abs(excess_s):.3f} s {'longer' if excess_s > 0 else 'shorter'} than the clip"
             )
-        lag = find_lag(reference.mean(0), estimate.mean(0), round(MAX_LAG_S * sample_rate))
+        lag = find_lag(reference.mean(0), estimate.mean(0), round(MAX_LAG_S * sample_rate), spectra)
         reference, estimate = reference[:, max(-lag, 0) :], estimate[:, max(lag, 0) :]
         length = min(reference.shape[-1], estimate.shape[-1])
         self.sample_rate = sample_rate
@@ -52,6 +61,7 @@ class Pair:
     def at(self, sample_rate: int | None, channels: Literal["mono", "each"]) -> tuple[NDArray[np.float64], int]:
         """Both as `[2, C, T]` (reference first) at a rate, None for the clip's own, and that rate."""
         rate = sample_rate or self.sample_rate
+        channels = channels if self._audio.shape[1] > 1 else "mono"  # the same then, and made once
         if (rate, channels) not in self._cache:
             audio = self._audio.mean(1, keepdim=True) if channels == "mono" else self._audio
             self._cache[rate, channels] = resample(audio, self.sample_rate, rate).double().numpy()
@@ -87,13 +97,17 @@ def split(audio: NDArray[np.float64], max_piece_s: float | None, sample_rate: in
     return np.array_split(audio, count, axis=-1)
 
 
-def find_lag(reference: Tensor, estimate: Tensor, max_lag: int) -> int:
+def find_lag(reference: Tensor, estimate: Tensor, max_lag: int, spectra: dict[int, Tensor] | None = None) -> int:
     """Samples by which `estimate [T]` comes late, by the largest cross-correlation of either sign within `max_lag`.
 
     Zero unless another lag correlates by more than 1 % better, so that noise does not move an output that is in time.
+    `spectra` keeps the reference's Fourier transforms by their size for the next estimate of the same reference.
     """
-    size = 1 << (max(reference.shape[-1], estimate.shape[-1]) + max_lag).bit_length()
-    spectrum = torch.fft.rfft(estimate.double(), size) * torch.fft.rfft(reference.double(), size).conj()
+    spectra = {} if spectra is None else spectra
+    size = scipy.fft.next_fast_len(max(reference.shape[-1], estimate.shape[-1]) + max_lag, real=True)
+    if size not in spectra:
+        spectra[size] = torch.fft.rfft(reference.double(), size).conj()
+    spectrum = torch.fft.rfft(estimate.double(), size) * spectra[size]
     correlation = torch.fft.irfft(spectrum, size).abs()
     around = torch.cat([correlation[-max_lag:], correlation[: max_lag + 1]])
     best = int(around.argmax())

@@ -80,11 +80,18 @@ class Worker:
             raise_of_machine(error)
             yield failures(job, job.cells, error)
             return
+        spectra: dict[int, Tensor] = {}
         for system in self.plan.systems:
-            yield from self._run_system(system, job, wav, reference, sample_rate)
+            yield from self._run_system(system, job, wav, reference, sample_rate, spectra)
 
     def _run_system(
-        self, system: System, job: Job, wav: Tensor, reference: Tensor, sample_rate: int
+        self,
+        system: System,
+        job: Job,
+        wav: Tensor,
+        reference: Tensor,
+        sample_rate: int,
+        spectra: dict[int, Tensor],
     ) -> Iterator[list[Score]]:
         """Whatever cells are wanted, the system does all its points: what it does together, such as a batch that it
         decodes, decides the last digits, and may not depend on what an interrupted run left."""
@@ -104,7 +111,7 @@ class Worker:
         for output in outputs:
             metrics = [METRICS[metric] for name, metric in cells if name == output.point.name]
             if metrics:
-                yield list(score(job.clip, reference, sample_rate, output, metrics))
+                yield list(score(job.clip, reference, sample_rate, output, metrics, spectra))
 
     def _keep_codes(self, outputs: Sequence[Output], clip: Clip) -> None:
         """The codes at the highest rate, `[K, N * F]` int16: the lower rates are its first rows."""
@@ -128,11 +135,19 @@ def load_reference(clip: Clip, wav: Tensor, sample_rate: int) -> Tensor:
     return reference
 
 
-def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Sequence[Metric]) -> Iterator[Score]:
-    """The scores of one output, in the order of `metrics`. Raises `MachineError` where the machine failed."""
+def score(
+    clip: Clip,
+    wav: Tensor,
+    sample_rate: int,
+    output: Output,
+    metrics: Sequence[Metric],
+    spectra: dict[int, Tensor] | None = None,
+) -> Iterator[Score]:
+    """The scores of one output, in the order of `metrics`; `spectra` as in `Pair`. Raises `MachineError` where the
+    machine failed."""
     pair: Pair | Exception
     try:
-        pair = Pair(wav, sample_rate, output.audio, output.sample_rate)
+        pair = Pair(wav, sample_rate, output.audio, output.sample_rate, spectra)
     except Exception as error:
         raise_of_machine(error)
         pair = error

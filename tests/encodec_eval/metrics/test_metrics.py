@@ -86,6 +86,10 @@ def test_log_mel_distance_of_a_gain_is_that_gain():
 @pytest.mark.parametrize("delay", [-320, -7, 0, 1, 320])
 def test_a_delay_is_found_and_removed(speech, delay):
     assert find_lag(speech[0], torch.roll(speech[0], delay), 800) == delay
+    spectra: dict[int, torch.Tensor] = {}
+    for again in (delay, 0, delay):  # with and without the spectrum of the one before
+        assert find_lag(speech[0], torch.roll(speech[0], again), 800, spectra) == again
+    assert len(spectra) == 1
     pair = Pair(speech, RATE, torch.roll(-speech, delay, dims=-1), RATE)
     assert pair.lag_s == delay / RATE
     audio, _ = pair.at(None, "mono")
