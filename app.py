@@ -13,6 +13,9 @@ from encodec_eval.demo import temporary
 
 # Read when Gradio is imported: everything that it and the app write goes into one folder, which goes when the app ends.
 os.environ["GRADIO_TEMP_DIR"] = str(temporary.make_folder())
+# Read by oneDNN, here and in the helpers: it keeps what it compiled for each length of a clip, by default 1024 such
+# things, which is 3 MB a clip without an end in sight; 64 are enough for one clip.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 import gradio as gr
 import torch
@@ -21,6 +24,7 @@ from encodec_eval.demo import api, components, endpoints, line, page, store
 from encodec_eval.demo.models import about, offered_models
 from encodec_eval.demo.session import FORMATS, HELPERS
 from encodec_eval.demo.settings import (
+    CLEAN_EVERY_S,
     EXAMPLES,
     KEEP_S,
     MAX_CLIP_S,
@@ -29,16 +33,18 @@ from encodec_eval.demo.settings import (
     QUEUE_LENGTH,
     TITLE,
     VISITORS_AT_ONCE,
+    VISITORS_REMEMBERED,
 )
 from encodec_eval.demo.theme import THEME
 from encodec_eval.demo.values import FILES, PICTURE
 
 LAUNCH = {"max_file_size": f"{MAX_UPLOAD_MB}mb", "theme": THEME, "head": components.HEAD}
+LAUNCH |= {"state_session_capacity": VISITORS_REMEMBERED}
 LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
 PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
 gr.set_static_paths([store.examples_folder()])
 
-with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S)) as demo:
+with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEEP_S)) as demo:
     names = list(offered_models())
     source = gr.State(None, time_to_live=KEEP_S)
     session = gr.State(None, time_to_live=KEEP_S, delete_callback=store.forget)
@@ -57,7 +63,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, KEEP_S))
         )
     with gr.Row(elem_id="settings"):
         model = gr.Radio(names, value=names[0], label="Model", elem_id="model")
-        opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Opus beside it", value=[12])
+        opus = gr.CheckboxGroup([(f"{k} kbps", k) for k in OPUS_KBPS], label="Compare with Opus", value=[12])
     voice = gr.HTML(about(names[0]), elem_id="voice", apply_default_css=False)
     status = gr.HTML("", elem_id="status", **components.status_arguments())
     # There from the start, and hidden by CSS: a value that comes with the component that shows it can be lost.
@@ -106,4 +112,7 @@ if __name__ == "__main__":
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // VISITORS_AT_ONCE))
     HELPERS.warm_up()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed then as well
-    demo.launch(**LAUNCH)
+    demo.launch(**LAUNCH, prevent_thread_lock=True)
+    api.close_event_loops()
+    demo.block_thread()
+    temporary.end_process()

@@ -2,21 +2,27 @@
 
 Letters of tensor shapes, everywhere in this project: B batch, C channels, T samples, F frames, K codebooks,
 D features of a latent, N segments. Audio is `[B, C, T]` or `[C, T]` with full scale at 1.
+
+Names are loaded when they are first used, so that those who read results or files need not wait for torch.
 """
 
-from codec import audio
-from codec.concealment import ConcealingDecoderStream
-from codec.config import EncodecConfig
-from codec.ecdc import compress, compress_blocks, decompress
-from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
-from codec.features import EncodecFeatureExtractor
-from codec.lm.model import LanguageModel, language_model_for
-from codec.model import EncodecModel, load_model
-from codec.outputs import EncodecDecoderOutput, EncodecEncoderOutput, EncodecOutput
-from codec.streaming import DecoderStream, EncoderStream
-from codec.weights import available_models
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-AutoProcessor = EncodecFeatureExtractor  # the name transformers' documented examples use
+if TYPE_CHECKING:
+    from codec import audio
+    from codec.concealment import ConcealingDecoderStream
+    from codec.config import EncodecConfig
+    from codec.ecdc import compress, compress_blocks, decompress
+    from codec.errors import AudioError, CheckpointError, CodecError, EcdcError
+    from codec.features import EncodecFeatureExtractor
+    from codec.features import EncodecFeatureExtractor as AutoProcessor
+    from codec.lm.model import LanguageModel, language_model_for
+    from codec.model import EncodecModel, load_model
+    from codec.outputs import EncodecDecoderOutput, EncodecEncoderOutput, EncodecOutput
+    from codec.streaming import DecoderStream, EncoderStream
+    from codec.weights import available_models
 
 __all__ = [
     "AudioError",
@@ -42,3 +48,33 @@ __all__ = [
     "language_model_for",
     "load_model",
 ]
+
+_HOMES = {
+    "concealment": ["ConcealingDecoderStream"],
+    "config": ["EncodecConfig"],
+    "ecdc": ["compress", "compress_blocks", "decompress"],
+    "errors": ["AudioError", "CheckpointError", "CodecError", "EcdcError"],
+    "features": ["AutoProcessor", "EncodecFeatureExtractor"],
+    "lm.model": ["LanguageModel", "language_model_for"],
+    "model": ["EncodecModel", "load_model"],
+    "outputs": ["EncodecDecoderOutput", "EncodecEncoderOutput", "EncodecOutput"],
+    "streaming": ["DecoderStream", "EncoderStream"],
+    "weights": ["available_models"],
+}
+
+if not TYPE_CHECKING:  # to the type checker, any name would be right
+
+    def __getattr__(name):
+        for home, names in _HOMES.items():
+            if name in names:
+                value = getattr(import_module(f"codec.{home}"), name)
+                break
+        else:
+            if find_spec(f"codec.{name}") is None:
+                raise AttributeError(f"module 'codec' has no attribute {name!r}")
+            value = import_module(f"codec.{name}")
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from codec import audio, ecdc
-from codec.ecdc import Piece, scale_bytes
+from codec.ecdc import Segment, scale_bytes
 from codec.errors import CodecError, EcdcError
 from codec.lm.model import LanguageModel, language_model_for
 from codec.model import EncodecModel, load_model
@@ -70,7 +70,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     )
     decompress.add_argument("--lm-weights", metavar="FILE", help="language model, if not the codec's own")
     decompress.add_argument("--rescale", action="store_true", help="lower the level instead of clipping peaks")
-    decompress.add_argument("--skip-damaged", action="store_true", help="make damaged segments silent and go on")
+    decompress.add_argument("--skip-damaged", action="store_true", help="decode damaged segments as silence")
     transcode = command(
         "transcode", _transcode, "Make a lower rate of an .ecdc file, without decoding.", "an .ecdc file"
     )
@@ -103,8 +103,8 @@ def _compress(options: argparse.Namespace) -> None:
 def _verify(path: Path, model: EncodecModel, lm: LanguageModel | None, expected: "_Digest") -> None:
     found = _Digest()
     with path.open("rb") as file:
-        for piece in ecdc.read_codes(file, model, lm):
-            found.update(piece)
+        for segment in ecdc.read_codes(file, model, lm):
+            found.update(segment)
     if found.value() != expected.value():
         raise EcdcError("the file written does not decode to the codes it was made from")
 
@@ -208,14 +208,14 @@ def _gain(blocks: Iterable[Tensor]) -> float:
 
 
 class _Digest:
-    """Fingerprint of all codes and scales, whatever pieces they come in."""
+    """Fingerprint of all codes and scales, whatever segments they come in."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def update(self, piece: Piece) -> None:
-        assert piece.codes is not None
-        self._hash.update(piece.codes.t().contiguous().numpy().tobytes() + scale_bytes(piece.scale))
+    def update(self, segment: Segment) -> None:
+        assert segment.codes is not None
+        self._hash.update(segment.codes.t().contiguous().numpy().tobytes() + scale_bytes(segment.scale))
 
     def value(self) -> bytes:
         return self._hash.digest()

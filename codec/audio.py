@@ -86,7 +86,7 @@ def stream(path: FilePath, block: int = 1 << 20, start: int = 0, frames: int | N
             if not len(data):
                 return
             if not np.isfinite(data).all():
-                raise AudioError(f"{path} holds NaN or infinite samples; only finite samples are allowed")
+                raise AudioError(f"{path} holds NaN or infinite samples; expected finite samples")
             left = left - len(data) if left > 0 else left
             yield torch.from_numpy(data.T.copy())
 
@@ -127,7 +127,7 @@ def save_blocks(
             except (sf.LibsndfileError, ValueError, TypeError) as error:
                 raise AudioError(f"cannot write {name}: {error}") from error
     if file is None:
-        raise AudioError(f"there is no audio to write to {name}")
+        raise AudioError(f"no audio to write to {name}")
     if clipped:
         logger.warning("%s: %d of %d samples are beyond full scale and were clipped", name, clipped, total)
 
@@ -202,7 +202,7 @@ def resample_blocks(blocks: Iterable[Tensor], from_rate: int, to_rate: int) -> I
 def to_channels(wav: Tensor, channels: int) -> Tensor:
     """Bring `[C, T]` to 1 or 2 channels: stereo is averaged to mono, mono is copied to both sides of stereo."""
     if wav.shape[0] not in (1, 2) or channels not in (1, 2):
-        raise AudioError(f"audio has {wav.shape[0]} channels and {channels} are wanted; expected 1 or 2")
+        raise AudioError(f"cannot turn {wav.shape[0]} channels into {channels}; expected 1 or 2 of each")
     if wav.shape[0] == channels:
         return wav
     return wav.mean(dim=0, keepdim=True) if channels == 1 else wav.expand(2, -1)

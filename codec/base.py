@@ -1,4 +1,4 @@
-"""What every model of this package can do beside coding: load, save, become trainable, tell of itself."""
+"""What every model of this package can do besides coding: load, save, become trainable, describe itself."""
 
 import functools
 from collections.abc import Callable, Mapping

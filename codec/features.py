@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from codec import hub
 from codec.config import EncodecConfig
 from codec.errors import CheckpointError
+from codec.padding import Array, pad_clips, to_tensor
 from codec.segments import Segmentation
 
 logger = logging.getLogger(__name__)
 
 PREPROCESSOR_NAME = "preprocessor_config.json"
-Array = NDArray[Any]
 
 
 class BatchFeature(UserDict[str, Any]):
@@ -118,13 +117,13 @@ class EncodecFeatureExtractor(Segmentation, hub.Pushable):
             max_length = (steps - 1) * stride + length
         features = BatchFeature()
         if not chunked or truncation or padding:
-            clips, mask = self._pad(clips, padding, truncation, max_length)
+            clips, mask = pad_clips(clips, padding, truncation, max_length, value=self.padding_value)
             if padding:
                 features["padding_mask"] = mask
         features["input_values"] = [clip[None, :] if self.feature_size == 1 else clip.T for clip in clips]
         if return_tensors is not None:
             for name, value in features.items():
-                features[name] = _to_tensor(value, return_tensors)
+                features[name] = to_tensor(value, return_tensors)
         return features
 
     def _check_rate(self, sampling_rate: int | None) -> None:
@@ -184,45 +183,14 @@ class EncodecFeatureExtractor(Segmentation, hub.Pushable):
             raise ValueError("truncation expects padding='max_length' and max_length")
         clips = [np.asarray(clip) for clip in processed_features[self.model_input_names[0]]]
         clips = [clip.astype(np.float32) if clip.dtype == np.float64 else clip for clip in clips]
-        clips, mask = self._pad(clips, padding, truncation, max_length, pad_to_multiple_of or 1)
+        clips, mask = pad_clips(clips, padding, truncation, max_length, pad_to_multiple_of or 1, self.padding_value)
         features = BatchFeature({self.model_input_names[0]: clips})
         if self.return_attention_mask if return_attention_mask is None else return_attention_mask:
             features["attention_mask"] = mask
         if return_tensors is not None and not (return_tensors == "np" and isinstance(mask, list)):
             for name, value in features.items():  # items of unequal lengths stay a list, as in transformers
-                features[name] = _to_tensor(value, return_tensors)
+                features[name] = to_tensor(value, return_tensors)
         return features
-
-    def _pad(
-        self,
-        clips: list[Array],
-        padding: bool | str,
-        truncation: bool,
-        max_length: int | None,
-        multiple: int = 1,
-    ) -> tuple[list[Array], Array | list[Array]]:
-        if padding not in (True, False, "longest", "max_length", "do_not_pad"):
-            raise ValueError(f"padding must be a bool, 'longest', 'max_length' or 'do_not_pad', got {padding!r}")
-        if max_length is not None:
-            max_length = -(-max_length // multiple) * multiple
-        if truncation:
-            if max_length is None:
-                raise ValueError("When setting ``truncation=True``, make sure that ``max_length`` is defined.")
-            clips = [clip[:max_length] for clip in clips]
-        if padding == "max_length" and max_length is None:
-            raise ValueError("When setting ``padding=max_length``, make sure that max_length is defined")
-        masks = [np.ones(len(clip), dtype=np.int32) for clip in clips]
-        if padding in (True, "longest", "max_length"):
-            target = max_length if padding == "max_length" else -(-max(map(len, clips)) // multiple) * multiple
-            assert target is not None
-            masks = [np.pad(mask, (0, max(0, target - len(mask)))) for mask in masks]
-            clips = [self._pad_clip(clip, target) for clip in clips]
-        same = len({len(mask) for mask in masks}) == 1
-        return clips, np.stack(masks) if same else masks
-
-    def _pad_clip(self, clip: Array, target: int) -> Array:
-        width = [(0, max(0, target - len(clip)))] + [(0, 0)] * (clip.ndim - 1)
-        return np.pad(clip, width, constant_values=self.padding_value)
 
     @classmethod
     def from_config(cls, config: EncodecConfig) -> "EncodecFeatureExtractor":
@@ -266,7 +234,7 @@ class EncodecFeatureExtractor(Segmentation, hub.Pushable):
 
     @classmethod
     def from_json_file(cls, path: str | PathLike[str], **changes: Any) -> "EncodecFeatureExtractor":
-        """Read a preprocessor_config.json. Raises `CheckpointError` if it is none."""
+        """Read a preprocessor_config.json. Raises `CheckpointError` if it cannot be read."""
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")), **changes)
         except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -288,13 +256,4 @@ class EncodecFeatureExtractor(Segmentation, hub.Pushable):
         return cls.from_dict(cls.from_config(EncodecConfig.from_json_file(config)).to_dict(), **changes)
 
 
-def _to_tensor(value: Any, return_tensors: str) -> Any:
-    if return_tensors not in ("pt", "np"):
-        raise ValueError(f"return_tensors must be 'pt' or 'np', got {return_tensors!r}")
-    if len({item.shape for item in value}) > 1:
-        raise ValueError(
-            "Unable to create tensor, you should probably activate padding with 'padding=True' "
-            "to have batched tensors with the same length."
-        )
-    array = np.stack(list(value))
-    return torch.from_numpy(array) if return_tensors == "pt" else array
+AutoProcessor = EncodecFeatureExtractor  # the name in the examples of transformers

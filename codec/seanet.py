@@ -32,7 +32,8 @@ class Stack(Layer):
         """One step of a stream.
 
         Args:
-            x: the new input, `[B, C, T]`; at the start of a stream that goes on, at least `warmup_frames` frames of it.
+            x: the new input, `[B, C, T]`; at the start of a stream at least `warmup_frames` frames,
+                unless they are also its end.
             state: what the previous step returned; None at the start.
             last: nothing follows, give all that is left.
 

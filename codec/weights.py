@@ -167,7 +167,7 @@ def check_fit(config: EncodecConfig, state: Mapping[str, Tensor], wanted: Callab
     try:
         shapes = {key: value.shape for key, value in wanted().items()}
     except (RuntimeError, ArithmeticError) as error:  # sizes that no tensor can have
-        raise CheckpointError(f"the configuration describes no model: {short(str(error))}") from error
+        raise CheckpointError(f"the configuration does not describe a model: {short(str(error))}") from error
     for problem, keys in (("lacks", shapes.keys() - state.keys()), ("has unknown", state.keys() - shapes.keys())):
         if keys:
             raise CheckpointError(f"the checkpoint {problem} {len(keys)} weights, among them {short(min(keys))}")
@@ -245,7 +245,7 @@ def _from_facebook_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _facebook_config(state: Mapping[str, Tensor]) -> EncodecConfig:
     """Of facebook's two models a `.th` file holds weights of one; only the 48 kHz model has norm layers."""
     if not any(key.startswith("encoder.layers.") for key in state):
-        raise CheckpointError("these are the weights of no EnCodec model")
+        raise CheckpointError("these are not the weights of an EnCodec model")
     name = "facebook/encodec_48khz" if any(".norm." in key for key in state) else DEFAULT_MODEL
     return copy.deepcopy(FACEBOOK_CONFIGS[name])
 
@@ -257,7 +257,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no checkpoint make the readers raise almost anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"damaged or no checkpoint: {short(reason)}") from error
+        raise CheckpointError(f"damaged, or not a checkpoint: {short(reason)}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError("expected a dictionary of tensors")
     return state

@@ -1,13 +1,14 @@
 """Public corpora: where their files lie under a data folder, who speaks, and how torchaudio downloads them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pandas as pd
 
 from codec.hub import reachable
+from encodec_eval.types import CLEAN_SPEECH, GENERAL, MUSIC, NOISY_SPEECH
 
 TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --force-reinstall 'torch<2.15' torchaudio"
 
@@ -16,7 +17,10 @@ TORCHAUDIO_HINT = "torchaudio cannot be loaded beside this torch: pip install --
 class Corpus:
     """A corpus. `subsets[0]` is the default, `layout` is the folder of a subset and `pattern` its files in there.
 
-    `speaker_level` is the part of a file's path under that folder that names the speaker; None if nothing does.
+    `pattern` may be several, with `|` between them, and `patterns` those of subsets that have their own.
+    `speaker_level` is the part of a file's path under that folder that names the speaker, or begins with it, up to a
+    `_`; None if nothing does.
+    `domain` is what is heard, in a subset named in `domains` what that says.
     Only the middle `excerpt_s` seconds of a file are used. `download(root, subset)` fetches and unpacks it.
     """
 
@@ -29,9 +33,15 @@ class Corpus:
     layout: str
     pattern: str
     url: str = ""
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    domain: str = CLEAN_SPEECH
+    domains: Mapping[str, str] = field(default_factory=dict)
     speaker_level: int | None = None
     excerpt_s: float | None = None
     download: Callable[[Path, str], object] | None = None
+
+    def domain_of(self, subset: str) -> str:
+        return self.domains.get(subset, self.domain)
 
     @property
     def how(self) -> str:
@@ -47,9 +57,10 @@ class Corpus:
     def files(self, root: Path, subset: str) -> Iterator[tuple[Path, str | None]]:
         """Audio files and their speakers, by path."""
         folder = self.folder(root, subset)
-        for path in sorted(folder.glob(self.pattern.format(subset=subset))):
+        patterns = self.patterns.get(subset, self.pattern).format(subset=subset).split("|")
+        for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
             parts = path.relative_to(folder).parts
-            yield path, None if self.speaker_level is None else parts[self.speaker_level]
+            yield path, None if self.speaker_level is None else parts[self.speaker_level].split("_")[0]
 
     def fetch(self, root: Path, subset: str) -> str | None:
         """Download a subset. Returns None, or why that cannot be done."""
@@ -75,6 +86,15 @@ class CommonVoice(Corpus):
             table = pd.read_csv(folder / f"{subset}.tsv", sep="\t", quoting=3, usecols=["client_id", "path"])
             for row in table.sort_values("path").itertuples():
                 yield folder / "clips" / str(row.path), str(row.client_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceBank(Corpus):
+    """VoiceBank-DEMAND: the speaker is the first part of a file's name."""
+
+    def files(self, root: Path, subset: str) -> Iterator[tuple[Path, str | None]]:
+        for path, _ in super().files(root, subset):
+            yield path, path.name.split("_")[0]
 
 
 def _librispeech(root: Path, subset: str) -> object:
@@ -183,6 +203,7 @@ _ALL = [
         layout="musdb18hq/{subset}",
         pattern="*/mixture.wav",
         url="https://zenodo.org/records/3338373",
+        domain=MUSIC,
         excerpt_s=30.0,
         download=_musdb,
     ),
@@ -196,6 +217,108 @@ _ALL = [
         layout="genres",
         pattern="*/*.wav",
         url="http://marsyas.info/downloads/datasets.html",
+        domain=MUSIC,
+    ),
+    VoiceBank(
+        name="voicebank-demand",
+        title="VoiceBank-DEMAND test, 824 sentences of 2 speakers",
+        licence="CC BY 4.0",
+        hours="0.6",
+        rate="48 kHz mono",
+        subsets=("noisy", "clean"),
+        layout="{subset}_testset_wav",
+        pattern="*.wav",
+        url="https://datashare.ed.ac.uk/handle/10283/2791",
+        domain=NOISY_SPEECH,
+        domains={"clean": CLEAN_SPEECH},
+    ),
+    Corpus(
+        name="dns-blind",
+        title="DNS Challenge, a blind test set in the folder dns_blind_test",
+        licence="by source, see the challenge's repository",
+        hours="by edition",
+        rate="16 or 48 kHz mono",
+        subsets=("",),
+        layout="dns_blind_test",
+        pattern="**/*.wav",
+        url="https://github.com/microsoft/DNS-Challenge",
+        domain=NOISY_SPEECH,
+    ),
+    Corpus(
+        name="esc50",
+        title="ESC-50, 2000 sounds of 5 s",
+        licence="CC BY-NC 3.0",
+        hours="2.8",
+        rate="44.1 kHz mono",
+        subsets=("",),
+        layout="ESC-50-master/audio",
+        pattern="*.wav",
+        url="https://github.com/karolpiczak/ESC-50",
+        domain=GENERAL,
+    ),
+    Corpus(
+        name="fma-small",
+        title="Free Music Archive, 8000 excerpts of 30 s",
+        licence="by track",
+        hours="66.7",
+        rate="44.1 kHz, mostly stereo",
+        subsets=("",),
+        layout="fma_small",
+        pattern="*/*.mp3",
+        url="https://github.com/mdeff/fma",
+        domain=MUSIC,
+    ),
+    Corpus(
+        name="mtg-jamendo",
+        title="MTG-Jamendo in the folder mtg-jamendo, middle 30 s of each track",
+        licence="Creative Commons, by track",
+        hours="55,000 tracks",
+        rate="44.1 kHz stereo",
+        subsets=("",),
+        layout="mtg-jamendo",
+        pattern="**/*.mp3",
+        url="https://github.com/MTG/mtg-jamendo-dataset",
+        domain=MUSIC,
+        excerpt_s=30.0,
+    ),
+    Corpus(
+        name="daps",
+        title="DAPS, 20 English speakers, middle 30 s of each script",
+        licence="CC BY-NC 4.0",
+        hours="4.5 as published (clean)",
+        rate="44.1 kHz mono",
+        subsets=("clean", "cleanraw", "produced"),
+        layout="daps/{subset}",
+        pattern="[fm]*_{subset}.wav",
+        url="https://zenodo.org/records/4660670",
+        speaker_level=0,
+        excerpt_s=30.0,
+    ),
+    Corpus(
+        name="ears",
+        title="EARS, expressive anechoic speech, middle 30 s at most",
+        licence="CC BY-NC 4.0",
+        hours="100 as published (all)",
+        rate="48 kHz mono",
+        subsets=("test", "valid", "train"),  # by speaker, as EARS-WHAM and EARS-Reverb split them
+        layout="EARS",
+        pattern="p*/*.wav",
+        patterns={"test": "p10[2-7]/*.wav", "valid": "p10[01]/*.wav", "train": "p0[0-9][0-9]/*.wav"},
+        url="https://github.com/facebookresearch/ears_dataset",
+        speaker_level=0,
+        excerpt_s=30.0,
+    ),
+    Corpus(
+        name="audioset",
+        title="AudioSet evaluation segments, 10 s of any sound",
+        licence="by video (labels CC BY 4.0)",
+        hours="56 as published (eval)",
+        rate="by video",
+        subsets=("eval",),
+        layout="audioset/{subset}",
+        pattern="*.flac|*.wav|*.mp3|*.ogg|*.opus",
+        url="https://research.google.com/audioset/download.html",
+        domain=GENERAL,
     ),
 ]
 CORPORA = {corpus.name: corpus for corpus in _ALL}

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import logging
+import math
 import os
 import random
 import re
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import codec.audio
 from codec import AudioError
+from encodec_eval import streams
 from encodec_eval.corpora import CORPORA, Corpus
-from encodec_eval.types import Clip, EvalError, Skipped
+from encodec_eval.files import safe_name
+from encodec_eval.types import CLEAN_SPEECH, DOMAINS, MUSIC, Clip, EvalError, Skipped
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +49,11 @@ def default_data_root() -> Path:
     return Path(os.environ.get("ENCODEC_EVAL_DATA") or Path(cache) / "encodec_eval")
 
 
-def load_set(spec: str, data_root: Path | None = None, download: bool = True, strict: bool = False) -> ClipSet:
-    """The clips of `NAME[:SUBSET]`, of a folder of audio files, of one audio file, or of a `.csv` manifest.
+def load_set(
+    spec: str, data_root: Path | None = None, download: bool = True, strict: bool = False, rows: int | None = None
+) -> ClipSet:
+    """The clips of `NAME[:SUBSET]`, of a folder of audio files, of one audio file, of a `.csv` manifest, of WebDataset
+    `.tar` files, or of a dataset `hf:NAME:SPLIT` of the hub, of which no more than the first `rows` are fetched.
 
     A corpus that is not under `data_root` is downloaded if that is possible. For `librispeech` alone the bundled
     subset stands in where it is not, under its own name and with a warning. A file whose header says that it is not
@@ -55,7 +61,7 @@ def load_set(spec: str, data_root: Path | None = None, download: bool = True, st
     cannot be is refused.
     Raises `EvalError` for an unknown name, a set that is not available, a refused file, or a set without a usable one.
     """
-    found = _find_set(spec, data_root, download)
+    found = _find_set(spec, data_root or default_data_root(), download, rows)
     for each in found.skipped:
         if strict:
             raise EvalError(f"{each.file} of {found.name}: {each.reason}")
@@ -68,12 +74,16 @@ def load_set(spec: str, data_root: Path | None = None, download: bool = True, st
     return found
 
 
-def _find_set(spec: str, data_root: Path | None, download: bool) -> ClipSet:
+def _find_set(spec: str, root: Path, download: bool, rows: int | None) -> ClipSet:
     name, _, subset = spec.partition(":")
+    if name == "hf":
+        return _streamed(safe_name(spec.replace(":", "-")), streams.hub_rows(subset, root, download, rows))
+    if streams.is_tar(spec):
+        return _streamed(safe_name(Path(spec).stem), streams.tar_rows(spec, root))
     if name in BUNDLED_SETS and not subset:
         return bundled_set(name)
     if name in CORPORA:
-        return _corpus_set(CORPORA[name], subset, data_root or default_data_root(), download)
+        return _corpus_set(CORPORA[name], subset, root, download)
     path = Path(spec)
     if path.suffix.lower() == ".csv" and path.is_file():
         return _usable(ClipSet(path.stem, ()), manifest_clips(path))
@@ -82,7 +92,7 @@ def _find_set(spec: str, data_root: Path | None, download: bool) -> ClipSet:
     if path.is_dir():
         return _usable(ClipSet(path.resolve().name, ()), folder_clips(path))
     known = ", ".join([*CORPORA, *BUNDLED_SETS])
-    raise EvalError(f"no set or path {spec!r}; expected {known}, a folder, an audio file, or a .csv manifest")
+    raise EvalError(f"no set or path {spec!r}; expected {known}, a folder, an audio file, .csv or .tar, or hf:")
 
 
 def _usable(empty: ClipSet, found: Iterable[Clip | Skipped]) -> ClipSet:
@@ -92,10 +102,24 @@ def _usable(empty: ClipSet, found: Iterable[Clip | Skipped]) -> ClipSet:
     return replace(empty, clips=clips, skipped=[one for one in each if isinstance(one, Skipped)])
 
 
+def _streamed(name: str, found: tuple[Path, list[streams.Row]]) -> ClipSet:
+    """The set of what a stream's cache holds."""
+    folder, rows = found
+    clips = [_try_clip(folder / row.file, folder, row.speaker) for row in rows]
+    named = (replace(c, id=row.id) if isinstance(c, Clip) else c for c, row in zip(clips, rows, strict=True))
+    return _usable(ClipSet(name, ()), named)
+
+
 def bundled_set(name: str) -> ClipSet:
     """One of the sets that come with this package."""
     licence, speaker_of = BUNDLED_SETS[name]
-    return _usable(ClipSet(name, (), licence), folder_clips(BUNDLED / name, speaker_of))
+    found = folder_clips(BUNDLED / name, speaker_of)
+    labelled = [replace(one, domain=_bundled_domain(one)) if isinstance(one, Clip) else one for one in found]
+    return _usable(ClipSet(name, (), licence), with_transcripts(labelled))
+
+
+def _bundled_domain(clip: Clip) -> str:
+    return CLEAN_SPEECH if clip.speaker else MUSIC
 
 
 def _librispeech_speaker(path: Path) -> str | None:
@@ -122,6 +146,9 @@ def _corpus_set(corpus: Corpus, subset: str, root: Path, download: bool) -> Clip
         problem = corpus.fetch(root, subset)
     if problem is None:
         found = [_try_clip(path, corpus.folder(root, subset), who) for path, who in corpus.files(root, subset)]
+        found = with_transcripts(found) if corpus.name == "librispeech" else found
+        domain = corpus.domain_of(subset)
+        found = [replace(one, domain=domain) if isinstance(one, Clip) else one for one in found]
         clip_set = _usable(ClipSet(f"{corpus.name}-{subset}" if subset else corpus.name, (), corpus.licence), found)
         if corpus.excerpt_s:
             clip_set = replace(clip_set, clips=[middle(clip, corpus.excerpt_s) for clip in clip_set.clips])
@@ -171,12 +198,12 @@ def folder_clips(folder: Path, speaker_of: SpeakerOf = lambda path: None) -> lis
 
 def manifest_clips(path: Path) -> list[Clip | Skipped]:
     """The clips of a CSV file with a column `path` (absolute, or relative to the CSV) and, each optional, `start` and
-    `duration` in seconds and `speaker`."""
+    `duration` in seconds, `speaker` and `domain`."""
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if "path" not in (reader.fieldnames or ()):
             raise EvalError(
-                f"{path} has columns {reader.fieldnames}; it needs path, and may have start, duration, speaker"
+                f"{path} has columns {reader.fieldnames}; it needs path, and may have start, duration, speaker, domain"
             )
         found = [_manifest_clip(row, path, line) for line, row in enumerate(reader, start=2)]
     if not found:
@@ -197,10 +224,29 @@ def _manifest_clip(row: dict[str, str], manifest: Path, line: int) -> Clip | Ski
         frames = round(float(row["duration"]) * clip.sample_rate) if row.get("duration") else clip.frames - start
     except ValueError as error:
         raise EvalError(f"{manifest} line {line}: start and duration must be seconds: {error}") from error
+    domain = row.get("domain") or ""
+    if domain and domain not in DOMAINS:
+        raise EvalError(f"{manifest} line {line}: domain {domain!r}; expected {', '.join(DOMAINS)}")
     if start < 0 or frames < 1 or start + frames > clip.frames:
         raise EvalError(f"{manifest} line {line}: {row['path']} has {clip.duration_s:g} s, which do not hold this span")
     span = "" if frames == clip.frames else f"#{start}+{frames}"
-    return replace(clip, id=Path(row["path"]).with_suffix("").as_posix().lstrip("/") + span, start=start, frames=frames)
+    clip_id = Path(row["path"]).with_suffix("").as_posix().lstrip("/") + span
+    return replace(clip, id=clip_id, start=start, frames=frames, domain=domain)
+
+
+def with_transcripts(found: Iterable[Clip | Skipped]) -> list[Clip | Skipped]:
+    """Clips with what is said in them, where the `*.trans.txt` of LibriSpeech lies beside the file. Spans of a file
+    have none."""
+    known: dict[Path, dict[str, str]] = {}
+
+    def text(clip: Clip) -> str | None:
+        folder = Path(clip.path).parent
+        if folder not in known:
+            lines = [line for path in folder.glob("*.trans.txt") for line in path.read_text("utf-8").splitlines()]
+            known[folder] = {key: words for key, _, words in (line.partition(" ") for line in lines)}
+        return known[folder].get(Path(clip.path).stem)
+
+    return [replace(each, transcript=text(each)) if isinstance(each, Clip) else each for each in found]
 
 
 def middle(clip: Clip, seconds: float) -> Clip:
@@ -209,13 +255,15 @@ def middle(clip: Clip, seconds: float) -> Clip:
     return replace(clip, start=clip.start + (clip.frames - frames) // 2, frames=frames)
 
 
-def draw(clips: Sequence[Clip], limit: int, seed: int) -> list[Clip]:
-    """`limit` clips, the same for the same seed, in the set's order, as evenly over speakers as they allow.
+def draw(clips: Sequence[Clip], limit: int | None, seed: int, max_seconds: float | None = None) -> list[Clip]:
+    """At most `limit` clips of at most `max_seconds` in all, the same for the same seed, in the set's order, as evenly
+    over speakers as they allow.
 
-    Speakers are shuffled, the clips of each are shuffled, and one clip of each speaker is taken in turn. A clip
-    without a speaker counts as a speaker of its own.
+    Speakers are shuffled, the clips of each are shuffled, and one clip of each speaker is taken in turn; one that would
+    exceed `max_seconds` is passed over. A clip without a speaker counts as a speaker of its own.
+    Raises `EvalError` for a limit below 1, or where no clip is short enough.
     """
-    if limit < 1:
+    if limit is not None and limit < 1:
         raise EvalError(f"the limit must be at least 1, not {limit}")
     generator = random.Random(seed)
     groups = list(speaker_groups(clips).values())
@@ -223,7 +271,18 @@ def draw(clips: Sequence[Clip], limit: int, seed: int) -> list[Clip]:
     for group in groups:
         generator.shuffle(group)
     rounds = ((group[i] for group in groups if i < len(group)) for i in range(max(map(len, groups))))
-    chosen = {clip.id for clip in [clip for each in rounds for clip in each][:limit]}
+    chosen: set[str] = set()
+    left_s = math.inf if max_seconds is None else max_seconds
+    for clip in (clip for each in rounds for clip in each):
+        if len(chosen) == limit:
+            break
+        if clip.duration_s <= left_s:
+            chosen.add(clip.id)
+            left_s -= clip.duration_s
+    if not chosen:
+        raise EvalError(
+            f"no clip is as short as {max_seconds:g} s; the shortest has {min(c.duration_s for c in clips):g}"
+        )
     return [clip for clip in clips if clip.id in chosen]
 
 

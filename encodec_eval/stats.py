@@ -10,6 +10,7 @@ from scipy.interpolate import PchipInterpolator
 
 Floats = NDArray[np.float64]
 ROUGH_BELOW = 6  # groups; see `Interval`
+MOST_BLOCKS = 400  # that are left out one after the other where that takes long
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,31 @@ class Groups:
     sizes: NDArray[np.intp]
 
     @classmethod
-    def of(cls, names: Sequence[object]) -> "Groups":
+    def of(cls, names: "Grouping") -> "Groups":
+        if isinstance(names, Groups):
+            return names
         _, membership = np.unique(np.asarray(names, dtype=str), return_inverse=True)
         return cls(membership, np.bincount(membership))
+
+    def subset(self, keep: NDArray[np.bool_]) -> "Groups":
+        """The groups of the values that are kept, without those that keep none."""
+        if keep.all():
+            return self
+        _, membership = np.unique(self.membership[keep], return_inverse=True)
+        return Groups(membership, np.bincount(membership))
+
+    def blocks(self, limit: int) -> "Groups":
+        """At most `limit` groups: where there are more, they are shuffled (the same way each time) and dealt out."""
+        if len(self.sizes) <= limit:
+            return self
+        block = np.random.default_rng(0).permutation(len(self.sizes)) % limit
+        membership = block[self.membership]
+        return Groups(membership, np.bincount(membership))
+
+    def sums(self, table: Floats) -> Floats:
+        """Sums over the rows of each group of `table [T, P]`: `[G, P]`."""
+        columns = [np.bincount(self.membership, weights=column, minlength=len(self.sizes)) for column in table.T]
+        return np.stack(columns, axis=1)
 
     def means_without_each(self, values: Floats) -> Floats:
         """The mean of `values [T]` without one group after the other: `[G]`."""
@@ -66,7 +89,10 @@ def jackknife(estimate: float, without_each: Floats, groups: Groups) -> tuple[fl
     return error, error * float(scipy.stats.t.ppf(0.975, groups.degrees_of_freedom))
 
 
-def mean_interval(values: ArrayLike, groups: Sequence[object]) -> Interval:
+Grouping = Sequence[object] | Groups  # the name of the group of each value, or the groups
+
+
+def mean_interval(values: ArrayLike, groups: Grouping) -> Interval:
     """The mean of the scored values and its 95 % interval. NaN are left out; clips weigh equally.
 
     Clips of one speaker are alike, so speakers are the independent units: a t interval with the standard error of the
@@ -88,7 +114,7 @@ class Difference:
     n: int
 
 
-def paired_difference(values: ArrayLike, reference: ArrayLike, groups: Sequence[object]) -> Difference:
+def paired_difference(values: ArrayLike, reference: ArrayLike, groups: Grouping) -> Difference:
     """How much `values` exceed `reference`, clip by clip, over clips where both have a value.
 
     The interval is that of `mean_interval`, and the p-value is of the same t: below 0.05 where 0 is outside. It is 1
@@ -99,12 +125,27 @@ def paired_difference(values: ArrayLike, reference: ArrayLike, groups: Sequence[
     known = differences[both]
     n = len(known)
     mean = float(known.mean()) if n else np.nan
-    kept = Groups.of([group for group, keep in zip(groups, both, strict=True) if keep])
+    kept = Groups.of(groups).subset(both)
     if len(kept.sizes) < 2:
         return Difference(mean, np.nan, np.nan, np.nan, n)
     error, half = jackknife(mean, kept.means_without_each(known), kept)
     p = float(2 * scipy.stats.t.sf(abs(mean) / error, kept.degrees_of_freedom)) if error else float(mean == 0)
     return Difference(mean, mean - half, mean + half, p, n)
+
+
+def effect_size(values: ArrayLike, reference: ArrayLike) -> tuple[float, float]:
+    """Cohen's d_z of paired values, the mean difference by the standard deviation of the differences (Lakens, Frontiers
+    in Psychology 4, 2013), and the share of pairs in which the value is larger, ties counted half.
+
+    Over pairs where both have a value. d_z is NaN for fewer than two, or where all differences are equal.
+    """
+    differences = np.asarray(values, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
+    known = differences[np.isfinite(differences)]
+    if not len(known):
+        return np.nan, np.nan
+    spread = float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    d = float(known.mean()) / spread if spread > 1e-12 * np.abs(known).max() else np.nan
+    return d, float(np.mean((known > 0) + 0.5 * (known == 0)))
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -159,22 +200,24 @@ def bjontegaard_intervals(
     qualities: ArrayLike,
     anchor_rates: ArrayLike,
     anchor_qualities: ArrayLike,
-    groups: Sequence[object],
+    groups: Grouping,
 ) -> BjontegaardIntervals:
     """`bjontegaard` of the means over clips of four tables `[clips, points]`, NaN left out, by speaker.
 
-    The intervals are those of `mean_interval`: the deltas are computed anew without each speaker. That of the rate is
-    taken on its logarithm. Ends are NaN where a delta without one speaker has no value.
+    The intervals are those of `mean_interval`: the deltas are computed anew without each speaker, or, of more than
+    `MOST_BLOCKS` speakers, without each of as many blocks of speakers. That of the rate is taken on its logarithm. Ends
+    are NaN where a delta without one speaker has no value.
     """
     tables = [np.asarray(table, dtype=np.float64) for table in (rates, qualities, anchor_rates, anchor_qualities)]
-    grouped = Groups.of(groups)
+    grouped = Groups.of(groups).blocks(MOST_BLOCKS)
     whole = bjontegaard(*map(_column_means, tables))
     if len(grouped.sizes) < 2:
         return BjontegaardIntervals(
             Interval(whole.rate_percent, np.nan, np.nan), Interval(whole.quality, np.nan, np.nan)
         )
-    kept = [grouped.membership != group for group in range(len(grouped.sizes))]
-    without = [bjontegaard(*(_column_means(table[keep]) for table in tables)) for keep in kept]
+    without = [
+        bjontegaard(*means) for means in zip(*(_means_without_each(each, grouped) for each in tables), strict=True)
+    ]
     log_rate = np.log1p(whole.rate_percent / 100)
     _, half = jackknife(log_rate, np.log1p(np.array([each.rate_percent for each in without]) / 100), grouped)
     low, high = (float(100 * np.expm1(log_rate + step)) for step in (-half, half))
@@ -192,6 +235,16 @@ def _column_means(table: Floats) -> Floats:
     return np.where(counts > 0, np.where(known, table, 0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
+def _means_without_each(table: Floats, groups: Groups) -> Floats:
+    """Column means of `table [T, P]` over what is known without one group after the other: `[G, P]`."""
+    known = np.isfinite(table)
+    centre = _column_means(table)  # sums of what is left are small then, and lose no digits
+    offsets = np.where(known, table - np.nan_to_num(centre), 0)
+    sums, counts = groups.sums(offsets), groups.sums(known.astype(np.float64))
+    left = counts.sum(axis=0) - counts
+    return np.where(left > 0, centre + (sums.sum(axis=0) - sums) / np.maximum(left, 1), np.nan)
+
+
 def _curve(rates: ArrayLike, qualities: ArrayLike) -> tuple[Floats, Floats] | None:
     rate, quality = np.asarray(rates, dtype=np.float64), np.asarray(qualities, dtype=np.float64)
     known = np.isfinite(rate) & np.isfinite(quality)
@@ -207,10 +260,3 @@ def _mean_gap(x: Floats, y: Floats, anchor_x: Floats, anchor_y: Floats) -> float
         return np.nan
     area = PchipInterpolator(x, y).integrate(low, high) - PchipInterpolator(anchor_x, anchor_y).integrate(low, high)
     return float(area / (high - low))
-
-
-def perplexity(counts: ArrayLike) -> tuple[float, float]:
-    """Entropy in bits of a histogram, and its perplexity 2^entropy: how many entries are as good as in use."""
-    counts = np.asarray(counts, dtype=np.float64)
-    entropy = float(scipy.stats.entropy(counts, base=2))
-    return entropy, 2**entropy

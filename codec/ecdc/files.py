@@ -2,22 +2,20 @@
 
 import io
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import BinaryIO
 
 import torch
 from torch import Tensor
 
-from codec import hub, weights
-from codec.config import EncodecConfig
 from codec.ecdc import container
-from codec.ecdc.container import PIECE_FRAMES, SHA_DIGITS, Header, Piece, Writer, piece_frames
+from codec.ecdc.container import SEGMENT_FRAMES, Segment, Writer, segment_frames
+from codec.ecdc.header import Header, read_header
+from codec.ecdc.models import SHA_DIGITS, check_lm, config_of, models_for, short_name
 from codec.errors import EcdcError
-from codec.lm.model import LanguageModel, language_model_for
-from codec.model import EncodecModel, load_model
+from codec.lm.model import LanguageModel
+from codec.model import EncodecModel
 from codec.streaming import DecoderStream, EncoderStream
 
 logger = logging.getLogger(__name__)
@@ -54,11 +52,11 @@ def compress_blocks(
     bandwidth: float | None = None,
     lm: LanguageModel | None = None,
     compatible: bool = False,
-    coded: Callable[[Piece], object] = lambda piece: None,
+    coded: Callable[[Segment], object] = lambda segment: None,
 ) -> Header:
     """`compress` audio that comes in blocks `[C, T]` of any lengths to a binary file object, in constant memory.
 
-    `coded` is called with each piece of codes. Returns the file's header.
+    `coded` is called with each segment. Returns the file's header.
     """
     try:
         stream = EncoderStream(model, bandwidth)
@@ -76,9 +74,9 @@ def compress_blocks(
             yield from stream.push(block[None].to(model.device, model.dtype))
         yield from stream.flush()
 
-    for piece in _pieces(model, pushed()):
-        writer.add(piece)
-        coded(piece)
+    for segment in _segments(model, pushed()):
+        writer.add(segment)
+        coded(segment)
     return writer.finish(file, length)
 
 
@@ -93,28 +91,15 @@ def compress_codes(
     header = _new_header(model, codes.shape[1], lm, compatible=False)
     writer = Writer(header, model.config, lm)
     start = 0
-    for n, frames in enumerate(container.piece_frames(model.config, audio_length)):
+    for n, frames in enumerate(segment_frames(model.config, audio_length)):
         if not model.config.segmented:
-            writer.add(Piece(codes[0, :, start : start + frames]))
+            writer.add(Segment(codes[0, :, start : start + frames]))
             start += frames
         else:
-            writer.add(Piece(codes[n, :, :frames], scales[n] if scales is not None else None))
+            writer.add(Segment(codes[n, :, :frames], scales[n] if scales is not None else None))
     file = io.BytesIO()
     writer.finish(file, audio_length)
     return file.getvalue()
-
-
-def recode(data: bytes, model: EncodecModel, lm: LanguageModel | None = None) -> bytes:
-    """The same codes in another file: entropy-coded with `lm` (version 1), or plainly (version 0) without it."""
-    file = io.BytesIO(data)
-    header = container.read_header(file)
-    model, old_lm = _models(header, model, None)
-    writer = Writer(_new_header(model, header.codebooks, lm, compatible=False), model.config, lm)
-    for piece in container.read(file, header, model.config, old_lm):
-        writer.add(piece)
-    recoded = io.BytesIO()
-    writer.finish(recoded, header.audio_length)
-    return recoded.getvalue()
 
 
 def _new_header(model: EncodecModel, codebooks: int, lm: LanguageModel | None, compatible: bool) -> Header:
@@ -122,7 +107,7 @@ def _new_header(model: EncodecModel, codebooks: int, lm: LanguageModel | None, c
     header = Header(0, short_name(model), 0, codebooks, lm is not None)
     if lm is None:
         return header
-    _check_lm(lm, model)
+    check_lm(lm, model)
     if compatible:
         return header
     digests = model.checkpoint_sha256[:SHA_DIGITS], lm.sha256[:SHA_DIGITS]
@@ -154,16 +139,16 @@ def open_file(
 
     Arguments and errors as in `decompress`; errors of the body are raised as the blocks are read.
     """
-    header = container.read_header(file)
-    model, lm = _models(header, model, lm)
-    pieces = container.read(file, header, model.config, lm, skip_damaged)
-    return header, model, _decode(model, header, pieces)
+    header = read_header(file)
+    model, lm = models_for(header, model, lm)
+    segments = container.read(file, header, model.config, lm, skip_damaged)
+    return header, model, _decode(model, header, segments)
 
 
-def read_codes(file: BinaryIO, model: EncodecModel | None = None, lm: LanguageModel | None = None) -> Iterator[Piece]:
-    """The codes of a file without their audio, piece after piece. Arguments and errors as in `decompress`."""
-    header = container.read_header(file)
-    model, lm = _models(header, model, lm)
+def read_codes(file: BinaryIO, model: EncodecModel | None = None, lm: LanguageModel | None = None) -> Iterator[Segment]:
+    """The codes of a file without their audio, segment after segment. Arguments and errors as in `decompress`."""
+    header = read_header(file)
+    model, lm = models_for(header, model, lm)
     return container.read(file, header, model.config, lm)
 
 
@@ -173,13 +158,13 @@ def describe(file: BinaryIO, model: EncodecModel | None = None) -> dict[str, str
     Raises `EcdcError` for a damaged header, or if `model` is None and the file's model is not one that loads by name.
     """
     start = file.tell()
-    header = container.read_header(file)
-    config = model.config if model is not None else _config(header.model)
+    header = read_header(file)
+    config = model.config if model is not None else config_of(header.model)
     damaged = container.damaged_segments(file, header)
     size = file.seek(0, io.SEEK_END) - start
     duration_s = header.audio_length / config.sampling_rate
     nominal = header.codebooks * config.codebook_nbits * config.frame_rate / 1000
-    segments = container.piece_count(config, header.audio_length)
+    segments = container.segment_count(config, header.audio_length)
     if header.version == 0 and not config.segmented:
         segments = min(1, segments)
     checksums = "none in version 0"
@@ -198,96 +183,42 @@ def describe(file: BinaryIO, model: EncodecModel | None = None) -> dict[str, str
     }
 
 
-def short_name(model: EncodecModel) -> str:
-    """The name that files carry: facebook's models go by the names `encodec` gives them, a folder by its last part."""
-    return re.sub(r"(-[0-9a-f]{8,64})?\.th$", "", Path(model.name).name)
-
-
-def _models(
-    header: Header, model: EncodecModel | None, lm: LanguageModel | None
-) -> tuple[EncodecModel, LanguageModel | None]:
-    """The models a file needs, checked against its header."""
-    if model is None:
-        model = load_model(_known_name(header.model))
-    if header.model != short_name(model):
-        raise EcdcError(f"the file was made with model {header.model!r}, not {short_name(model)!r}")
-    if not model.checkpoint_sha256.startswith(header.model_sha256):
-        found = model.checkpoint_sha256[:SHA_DIGITS] or "none"
-        raise EcdcError(f"the file needs checkpoint {header.model_sha256} of {header.model}; this one is {found}")
-    if not header.lm:
-        return model, None
-    lm = lm or language_model_for(model.name)
-    if not lm.sha256.startswith(header.lm_sha256):
-        needed = f"{header.lm_name} {header.lm_sha256}"
-        raise EcdcError(f"the file needs language model {needed}; this one is {lm.name} {lm.sha256[:SHA_DIGITS]}")
-    _check_lm(lm, model)
-    return model, lm
-
-
-def _known_name(name: str) -> str:
-    """What to load for the name in a file, which is not trusted to name a path or any repository of the hub."""
-    known = {Path(known).name: known for known in (*weights.FACEBOOK_CONFIGS, *hub.bundled_models())}
-    if name not in known:
-        raise EcdcError(f"the file needs model {name!r}: give it, as only {', '.join(known)} load by name")
-    return known[name]
-
-
-def _config(name: str) -> EncodecConfig:
-    known = _known_name(name)
-    return weights.FACEBOOK_CONFIGS.get(known) or EncodecConfig.from_json_file(
-        hub.BUNDLED_FOLDER / known / hub.CONFIG_NAME
-    )
-
-
-def _check_lm(lm: LanguageModel, model: EncodecModel) -> None:
-    if lm.codec_sha256 and lm.codec_sha256 != model.checkpoint_sha256:
-        raise EcdcError(
-            f"language model {lm.name} belongs to codec checkpoint {lm.codec_sha256[:SHA_DIGITS]}, "
-            f"{model.name} is {model.checkpoint_sha256[:SHA_DIGITS] or 'from no file'}"
-        )
-    if lm.config.codebook_size != model.config.codebook_size or lm.config.codebooks < model.config.num_quantizers:
-        raise EcdcError(
-            f"language model {lm.name} is for {lm.config.codebooks} codebooks of {lm.config.codebook_size}; "
-            f"{model.name} has {model.config.num_quantizers} of {model.config.codebook_size}"
-        )
-
-
 def _check_audio(model: EncodecModel, wav: Tensor) -> None:
     if wav.ndim != 2 or wav.shape[0] != model.config.audio_channels:
         raise EcdcError(f"{model.name} takes audio [{model.config.audio_channels}, T], not {list(wav.shape)}")
     if not bool(wav.isfinite().all()):
-        raise EcdcError("audio to compress holds NaN or infinite samples; only finite samples are allowed")
+        raise EcdcError("audio to compress holds NaN or infinite samples; expected finite samples")
 
 
-def _pieces(model: EncodecModel, coded: Iterable[tuple[Tensor, Tensor | None]]) -> Iterator[Piece]:
-    """What an encoder stream gives -> the pieces of `container.piece_frames`."""
+def _segments(model: EncodecModel, coded: Iterable[tuple[Tensor, Tensor | None]]) -> Iterator[Segment]:
+    """What an encoder stream gives -> the segments of `container.segment_frames`."""
     if model.config.segmented:
-        yield from (Piece(codes[0].cpu(), None if scale is None else scale.item()) for codes, scale in coded)
+        yield from (Segment(codes[0].cpu(), None if scale is None else scale.item()) for codes, scale in coded)
         return
     held = torch.zeros(0, 0, dtype=torch.int64)
     for codes, _ in coded:
         held = torch.cat([held, codes[0].cpu()], dim=-1) if held.numel() else codes[0].cpu()
-        while held.shape[-1] >= PIECE_FRAMES:
-            yield Piece(held[:, :PIECE_FRAMES])
-            held = held[:, PIECE_FRAMES:]
+        while held.shape[-1] >= SEGMENT_FRAMES:
+            yield Segment(held[:, :SEGMENT_FRAMES])
+            held = held[:, SEGMENT_FRAMES:]
     if held.shape[-1]:
-        yield Piece(held)
+        yield Segment(held)
 
 
-def _decode(model: EncodecModel, header: Header, pieces: Iterator[Piece]) -> Iterator[Tensor]:
-    """Audio blocks `[C, T]`, `header.audio_length` samples in all; silence where a piece has no codes."""
+def _decode(model: EncodecModel, header: Header, segments: Iterator[Segment]) -> Iterator[Tensor]:
+    """Audio blocks `[C, T]`, `header.audio_length` samples in all; silence where a segment has no codes."""
     left = header.audio_length
-    for block in _decode_all(model, header, pieces):
+    for block in _decode_all(model, header, segments):
         block = block[0, :, :left].cpu()
         left -= block.shape[-1]
         yield block
 
 
-def _decode_all(model: EncodecModel, header: Header, pieces: Iterator[Piece]) -> Iterator[Tensor]:
+def _decode_all(model: EncodecModel, header: Header, segments: Iterator[Segment]) -> Iterator[Tensor]:
     config = model.config
     stream = DecoderStream(model)
-    lengths = piece_frames(config, header.audio_length)
-    for frames, (codes, scale, error) in zip(lengths, pieces, strict=True):
+    lengths = segment_frames(config, header.audio_length)
+    for frames, (codes, scale, error) in zip(lengths, segments, strict=True):
         if codes is None:
             logger.warning("%s; it is silent", error)
         like = torch.zeros(1, header.codebooks, frames, dtype=torch.int64, device=model.device)

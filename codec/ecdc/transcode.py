@@ -4,7 +4,9 @@ import io
 from dataclasses import replace
 from typing import BinaryIO
 
-from codec.ecdc import container, files
+from codec.ecdc import container
+from codec.ecdc.header import Header, read_header
+from codec.ecdc.models import config_of, models_for
 from codec.errors import EcdcError
 from codec.lm.model import LanguageModel
 from codec.model import EncodecModel
@@ -29,14 +31,14 @@ def transcode_file(
     bandwidth: float,
     model: EncodecModel | None = None,
     lm: LanguageModel | None = None,
-) -> container.Header:
+) -> Header:
     """`transcode` of binary file objects, in constant memory. Returns the new file's header."""
-    header = container.read_header(source)
+    header = read_header(source)
     if header.lm or model is not None:
-        model, lm = files._models(header, model, lm)
+        model, lm = models_for(header, model, lm)
         config = model.config
     else:
-        config = files._config(header.model)
+        config = config_of(header.model)
     try:
         codebooks = config.codebooks_for(bandwidth)
     except ValueError as error:
@@ -45,8 +47,8 @@ def transcode_file(
         raise EcdcError(
             f"{bandwidth:g} kbps are {codebooks} codebooks; the file has {header.codebooks}: expected a lower rate"
         )
-    writer = container.Writer(replace(header, codebooks=codebooks, segments=()), config, lm)
-    for piece in container.read(source, header, config, lm):
-        assert piece.codes is not None
-        writer.add(piece._replace(codes=piece.codes[:codebooks]))
+    writer = container.Writer(replace(header, codebooks=codebooks, entries=()), config, lm)
+    for segment in container.read(source, header, config, lm):
+        assert segment.codes is not None
+        writer.add(segment._replace(codes=segment.codes[:codebooks]))
     return writer.finish(target, header.audio_length)

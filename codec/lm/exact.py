@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from codec.errors import CheckpointError
 from codec.lm import TOTAL
-from codec.lm.model import LanguageModel, Layer
+from codec.lm.model import LanguageModel, TransformerLayer
 
 Array = NDArray[np.float64]
 
@@ -117,7 +117,7 @@ class _Linear:
 
 
 class _Norm:
-    """Layer norm over the last dimension."""
+    """TransformerLayer norm over the last dimension."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
         self.weight: Array = norm.weight.detach().double().numpy() * UNIT
@@ -152,8 +152,8 @@ def _exp(steps: Array) -> Array:
     return exp_table().take(steps.astype(np.intp), mode="clip")
 
 
-class _Layer:
-    def __init__(self, layer: Layer) -> None:
+class _ExactLayer:
+    def __init__(self, layer: TransformerLayer) -> None:
         attention = layer.self_attn
         self.heads = attention.num_heads
         self.project = _Linear(attention.in_proj_weight, attention.in_proj_bias)
@@ -213,7 +213,7 @@ class PortableLanguageModel:
             raise CheckpointError(f"language model {lm.name} has embeddings beyond 64, too large for exact coding")
         self._embeddings = embeddings.float().numpy()
         self._norm_in = _Norm(lm.transformer.norm_in)
-        self._layers = [_Layer(layer) for layer in lm.layers()]
+        self._layers = [_ExactLayer(layer) for layer in lm.layers()]
         self._heads = _Linear(torch.cat([lm.head(k).weight for k in used]), torch.cat([lm.head(k).bias for k in used]))
         self._turns = _turns_per_frame(config.dim // 2, config.max_period)
 

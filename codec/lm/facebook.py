@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from codec.errors import CheckpointError
 from codec.lm import TOTAL
-from codec.lm.model import LanguageModel, Layer
+from codec.lm.model import LanguageModel, TransformerLayer
 
 ROWS = 4  # rows are projected at least this many at a time: kernels treat fewer rows differently
 ROUND_OFF, MIN_SHARE = np.float32(1e-8), 2
@@ -59,10 +59,10 @@ class _Norm:
         return torch.layer_norm(x, *self.arguments)
 
 
-class _Layer:
+class _StreamedLayer:
     """One layer with the inputs of its past and, where `keep`, their keys and values, in buffers used in turn."""
 
-    def __init__(self, layer: Layer, context: int, keep: bool) -> None:
+    def __init__(self, layer: TransformerLayer, context: int, keep: bool) -> None:
         attention = layer.self_attn
         dim = attention.embed_dim
         self.context, self.keep = context, keep
@@ -118,7 +118,7 @@ class CompatibleLanguageModel:
         half = config.dim // 2
         self.periods = config.max_period ** (torch.arange(half).view(1, 1, -1) / (half - 1))
         self.norm_in = _Norm(lm.transformer.norm_in)
-        self.layers = [_Layer(layer, config.context, keep) for layer in lm.layers()]
+        self.layers = [_StreamedLayer(layer, config.context, keep) for layer in lm.layers()]
         self.heads = [_Linear(lm.head(k).weight, lm.head(k).bias) for k in range(codebooks)]
 
     @torch.inference_mode()

@@ -51,7 +51,7 @@ class LanguageModelConfig:
             )
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """Post-norm transformer layer with causal attention over a sliding window."""
 
     def __init__(self, config: LanguageModelConfig) -> None:
@@ -82,7 +82,7 @@ class Transformer(nn.Module):
     def __init__(self, config: LanguageModelConfig) -> None:
         super().__init__()
         self.norm_in = nn.LayerNorm(config.dim)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.layers))
 
 
 class LanguageModel(nn.Module):
@@ -105,8 +105,8 @@ class LanguageModel(nn.Module):
     def head(self, k: int) -> nn.Linear:
         return cast(nn.Linear, self.linears[k])
 
-    def layers(self) -> list[Layer]:
-        return [cast(Layer, layer) for layer in self.transformer.layers]
+    def layers(self) -> list[TransformerLayer]:
+        return [cast(TransformerLayer, layer) for layer in self.transformer.layers]
 
     def hidden(self, codes: Tensor, offset: int = 0) -> Tensor:
         """`codes [B, K, F]` -> features `[B, F, D]`; those of frame `f` depend on the codes of frames before `f` only.
@@ -168,7 +168,7 @@ class LanguageModel(nn.Module):
             raise
         except Exception as error:  # what unpickling or parsing garbage raises is not limited to a list
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"{path} is no language model that can be read: {reason}") from error
+            raise CheckpointError(f"{path} is not a readable language model: {reason}") from error
         if not all(bool(value.isfinite().all()) for value in lm.state_dict().values()):
             raise CheckpointError(f"{path} holds NaN or infinite weights")
         return lm.eval().requires_grad_(False)
@@ -195,7 +195,7 @@ def _read_safetensors(path: Path) -> LanguageModel:
         about = file.metadata() or {}
         stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dictionary)
     if "config" not in about:
-        raise CheckpointError(f"{path} is no language model: it has no configuration")
+        raise CheckpointError(f"{path} is not a language model: it has no configuration")
     state = {key: value.float() for key, value in stored.items() if not key.endswith(SCALE)}
     for key in state:
         if key + SCALE in stored:
@@ -210,7 +210,7 @@ def _read_facebook(path: Path) -> LanguageModel:
     weights.check_name_digest(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(state, dict) or "linears.0.weight" not in state:
-        raise CheckpointError(f"{path} is no language model")
+        raise CheckpointError(f"{path} is not a language model")
     size, dim = state["linears.0.weight"].shape
     config = LanguageModelConfig(
         codebooks=sum(key.startswith("linears.") and key.endswith(".weight") for key in state),

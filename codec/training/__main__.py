@@ -54,7 +54,7 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     if options.resume and not (folder / STATE_NAME).is_file():
         raise FileNotFoundError(f"{folder} has no {STATE_NAME} to resume from")
     if not options.resume and (folder / STATE_NAME).is_file():
-        raise FileExistsError(f"{folder} holds a run; give --resume to continue it, or another --out")
+        raise FileExistsError(f"{folder} holds a run; expected --resume to continue it, or another --out")
     device = f"cuda:{os.environ['LOCAL_RANK']}" if options.device == "cuda" and "LOCAL_RANK" in os.environ else None
     crops = functools.partial(
         Crops,
@@ -108,17 +108,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder of audio, searched at any depth")
     parser.add_argument("--config", choices=sorted(CONFIGS), required=True)
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
-    parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
+    parser.add_argument("--resume", action="store_true", help="resume from the state in --out")
     parser.add_argument("--init", help="begin from this model's weights: a bundled name, folder or hub id")
-    parser.add_argument("--hours", type=float, help="stop after this long; --resume goes on")
+    parser.add_argument("--hours", type=float, help="stop after this long; --resume resumes")
     parser.add_argument(
-        "--steps", type=int, help="of the run, over which the rate falls to 0, if not the configuration's"
+        "--steps", type=int, help="of the run, over which the learning rate falls to 0 (default: of the configuration)"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="another value of a configuration's field"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="set a field of the configuration"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun 'cuda' is each its own")
-    parser.add_argument("--batch", type=int, help="items per step and process, instead of the configuration's")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, cuda, cuda:1, ...; 'cuda' under torchrun: one GPU a process"
+    )
+    parser.add_argument("--batch", type=int, help="items per step and process (default: of the configuration)")
     parser.add_argument("--validation", type=Path, help="folder of held-out recordings")
     parser.add_argument("--limit", type=int, help="recordings of that folder to use")
     parser.add_argument("--validate-every", type=int, default=5000, metavar="STEPS")

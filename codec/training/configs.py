@@ -1,6 +1,6 @@
 """Named training configurations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codec.config import EncodecConfig
@@ -110,15 +110,7 @@ CONFIGS: dict[str, TrainingConfig] = {
     # A causal network with weight norm, which a closed-form start can be written for; segments, scale and overlap-add
     # are those of the 48 kHz model.
     "encodec_48khz_tiny": TrainingConfig(
-        EncodecConfig(
-            target_bandwidths=(3.0, 6.0, 12.0, 24.0),
-            sampling_rate=48_000,
-            audio_channels=2,
-            normalize=True,
-            chunk_length_s=1.0,
-            overlap=0.01,
-            **_TINY,
-        ),
+        replace(FACEBOOK_CONFIGS["facebook/encodec_48khz"], norm_type="weight_norm", use_causal_conv=True, **_TINY),
         crop_s=0.2,
         **_TINY_TRAINING,
     ),

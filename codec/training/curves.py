@@ -1,12 +1,13 @@
 """Training curves: rows of numbers by name in a CSV file, and their picture."""
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+from codec.files import replacing
 
 
 def append(path: Path, row: Mapping[str, float]) -> None:
@@ -16,16 +17,14 @@ def append(path: Path, row: Mapping[str, float]) -> None:
         with path.open(newline="") as file:
             rows = [old for old in csv.DictReader(file) if float(old["step"]) < row["step"]]
     rows.append(row)
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("w", newline="") as file:
+    with replacing(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for each in rows for name in each)))
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(temporary, path)
 
 
 def plot(path: Path) -> Path:
-    """Draw every column of a curves file over the steps: a PNG beside it, whose path is returned."""
+    """Draw every column of a curves file over the steps: a PNG beside it, and return its path."""
     table = pd.read_csv(path).set_index("step")
     names = [name for name in table if name not in ("hours", "audio_seconds", "codebooks")]
     figure = Figure(figsize=(9, 2.2 * len(names)), layout="constrained")

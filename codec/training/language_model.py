@@ -22,6 +22,7 @@ from torch import Tensor
 
 import codec
 from codec.errors import CodecError
+from codec.files import replacing
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from codec.training.data import EXTENSIONS
 from codec.training.optimizer import Muon, warmed_cosine
@@ -35,6 +36,9 @@ FRAMES, BATCH, HEADS = 300, 3, 8
 MATRIX_RATE, RATE, WARM_UP = 0.01, 2e-3, 0.05  # of the layers by Muon, of all else by Adam; share of the steps
 DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
 HELD_OUT = 8  # pieces
+BETAS, WEIGHT_DECAY, MOST_GRADIENT = (0.9, 0.98), 0.01, 1.0  # of Adam; the norm that gradients are clipped to
+HEAD_DEVIATION = 0.02  # of the heads' weights at the start: small beside their biases, which are the unigram statistics
+AT_START, LOG2_LONGEST = 0.4, 14  # share of crops at position 0; others begin at up to 2^14, uniform in the logarithm
 SAVE_EVERY = 200  # steps
 
 
@@ -79,10 +83,8 @@ def _write_codes(model: codec.EncodecModel, file: Path, start: int, gain: float,
     wav = codec.audio.resample(codec.audio.to_channels(wav, config.audio_channels), rate, config.sampling_rate)
     encoded = model.encode(gain * wav[None], bandwidth=max(config.target_bandwidths))
     codes = torch.cat([segment[0] for segment in encoded[0]], dim=-1)
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as stream:
+    with replacing(path) as part, part.open("wb") as stream:
         np.save(stream, codes.numpy().astype(np.uint16))
-    partial.rename(path)
     logger.info("%s: %d frames", path.name, codes.shape[-1])
 
 
@@ -94,7 +96,7 @@ def new_model(codes: Sequence[np.ndarray], sizes: LanguageModelConfig, name: str
         frequencies = torch.from_numpy(counts + 0.5).float()
         with torch.no_grad():
             lm.head(k).bias.copy_((frequencies / frequencies.sum()).log())
-            lm.head(k).weight.normal_(std=0.02)
+            lm.head(k).weight.normal_(std=HEAD_DEVIATION)
             lm.embedding(k).weight.normal_(std=1.0 / (1 + k) ** 0.5)
     return lm
 
@@ -105,7 +107,7 @@ def start_from(lm: LanguageModel, trained: LanguageModel, held_out: Sequence[Ten
     Raises `CheckpointError` for a model of other sizes.
     """
     if trained.config != lm.config:
-        raise codec.CheckpointError(f"{trained.name} has sizes {trained.config}; {lm.name} is to have {lm.config}")
+        raise codec.CheckpointError(f"{trained.name} has sizes {trained.config}; {lm.config}")
     if bits(trained, held_out)[-1] < bits(lm, held_out)[-1]:
         lm.load_state_dict(trained.state_dict())
     else:
@@ -133,7 +135,7 @@ def _batch(codes: Sequence[np.ndarray], rng: random.Random) -> Tensor:
     return torch.from_numpy(np.stack(crops))
 
 
-class Trainer:
+class LanguageModelTrainer:
     """Trains `lm` in place. Its state is saved every `SAVE_EVERY` steps to `state_path` and resumed from there."""
 
     def __init__(self, lm: LanguageModel, state_path: Path) -> None:
@@ -141,7 +143,7 @@ class Trainer:
         matrices = [p for layer in lm.layers() for p in layer.parameters() if p.ndim == 2]
         known = {id(p) for p in matrices}
         others = [p for p in lm.parameters() if id(p) not in known]
-        adam = torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        adam = torch.optim.AdamW(others, lr=RATE, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
         self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE), (adam, RATE)]
         if state_path.exists():
             state = torch.load(state_path, weights_only=True)
@@ -172,20 +174,19 @@ class Trainer:
                 group["lr"] = rate * warmed_cosine(self.step, steps, round(WARM_UP * steps))
         depth = min(rng.choices(DEPTHS, DEPTH_SHARES)[0], self.lm.config.codebooks)
         heads = rng.sample(range(depth), min(HEADS, depth))
-        offset = 0 if rng.random() < 0.4 else int(2 ** rng.uniform(0, 14))
+        offset = 0 if rng.random() < AT_START else int(2 ** rng.uniform(0, LOG2_LONGEST))
         loss = loss_of(self.lm, _batch(codes, rng), depth, heads, offset)
         self.lm.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.lm.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.lm.parameters(), MOST_GRADIENT)
         for optimizer, _ in self.optimizers:
             optimizer.step()
         self.step += 1
 
     def _save(self) -> None:
-        partial = self.state_path.with_suffix(".part")
         state = {"lm": self.lm.state_dict(), "optimizers": [optimizer.state_dict() for optimizer, _ in self.optimizers]}
-        torch.save(state | {"step": self.step, "spent_s": self.spent_s}, partial)
-        partial.rename(self.state_path)
+        with replacing(self.state_path) as part:
+            torch.save(state | {"step": self.step, "spent_s": self.spent_s}, part)
 
 
 def _report(lm: LanguageModel, held_out: Sequence[Tensor]) -> str:
@@ -216,14 +217,14 @@ def _run(options: argparse.Namespace) -> None:
     codes = [np.load(path) for path in paths]
     if len(codes) <= HELD_OUT:
         least_s = FRAMES / model.config.frame_rate
-        raise codec.AudioError(f"{len(codes)} pieces of audio above {least_s:g} s found; {HELD_OUT + 1} are needed")
+        raise codec.AudioError(f"{len(codes)} pieces of audio above {least_s:g} s; expected at least {HELD_OUT + 1}")
     held_out = [torch.from_numpy(c[:, :FRAMES].astype(np.int64)) for c in codes[:HELD_OUT]]
     sizes = replace(SIZES, codebooks=model.config.num_quantizers, codebook_size=model.config.codebook_size)
     lm = new_model(codes[HELD_OUT:], sizes, options.name, model.checkpoint_sha256)
     if options.init is not None:
         start_from(lm, LanguageModel.load(options.init), held_out)
     logger.info("%d pieces; start: %s", len(codes), _report(lm, held_out))
-    Trainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.steps, options.hours)
+    LanguageModelTrainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.steps, options.hours)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lm.save(options.out)
     saved = LanguageModel.load(options.out)

@@ -11,6 +11,11 @@ import torch.distributed as dist
 import torchaudio.functional
 from torch import Tensor, nn
 
+EPSILON = 1e-12  # of a power, under a root whose gradient would be infinite at 0
+SILENCE = 1e-4  # of a sample's power: a clip quieter than that counts as that loud
+LEAST_BANDS, SAMPLES_A_BAND = 24, 24  # mel bands of a window
+_NOISE_FLOOR = 1e-9  # of a band's power
+
 FeatureMaps = Sequence[Sequence[Tensor]]  # of each discriminator, of each of its layers
 
 
@@ -47,7 +52,7 @@ class MelLoss(nn.Module):
             window, bank = getattr(self, f"window_{exponent}"), getattr(self, f"bank_{exponent}")
             difference = (spectrum(reference, window).abs() - spectrum(estimate, window).abs()) @ bank
             # The floor keeps the gradient of the root finite where a frame is reproduced exactly.
-            total = total + difference.abs().mean() + (difference.pow(2).mean(dim=-1) + 1e-12).sqrt().mean()
+            total = total + difference.abs().mean() + (difference.pow(2).mean(dim=-1) + EPSILON).sqrt().mean()
         return total / len(self.exponents)
 
 
@@ -59,7 +64,7 @@ class _BandLoss(nn.Module):
         self.windows = tuple(windows)
         self.floor = floor
         for size in self.windows:
-            bank = mel_bank(size, max(24, size // 24), sample_rate)
+            bank = mel_bank(size, max(LEAST_BANDS, size // SAMPLES_A_BAND), sample_rate)
             self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
             self.register_buffer(f"bank_{size}", bank / bank.sum(dim=0).clamp(min=1e-8), persistent=False)
 
@@ -94,8 +99,8 @@ class BandNoiseLoss(_BandLoss):
             wanted = spectrum(reference, window)
             signal = power(wanted) @ bank
             noise = power(wanted - spectrum(estimate, window)) @ bank
-            level = signal.mean(dim=(-2, -1), keepdim=True) + 1e-4 * size
-            total = total + (((noise + 1e-9) / (signal + self.floor * level)).sqrt() @ weight).mean()
+            level = signal.mean(dim=(-2, -1), keepdim=True) + SILENCE * size
+            total = total + (((noise + _NOISE_FLOOR) / (signal + self.floor * level)).sqrt() @ weight).mean()
         return total / len(self.windows)
 
 
@@ -116,7 +121,7 @@ class LogMelLoss(_BandLoss):
         for size in self.windows:
             window, bank = getattr(self, f"window_{size}"), getattr(self, f"bank_{size}")
             wanted, actual = (power(spectrum(wav, window)) @ bank for wav in (reference, estimate))
-            least = self.floor * (wanted.mean(dim=(-2, -1), keepdim=True) + 1e-4 * size)
+            least = self.floor * (wanted.mean(dim=(-2, -1), keepdim=True) + SILENCE * size)
             total = total + ((wanted + least) / (actual + least)).log().abs().mean()
         return total / len(self.windows)
 

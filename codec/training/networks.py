@@ -11,6 +11,7 @@ from codec.model import EncodecModel
 from codec.training import losses
 from codec.training.configs import DiscriminatorConfig
 from codec.training.discriminator import MultiScaleStftDiscriminator
+from codec.training.optimizer import ADAM_BETAS
 from codec.training.quantizer import QuantizerTrainer
 
 
@@ -41,7 +42,7 @@ class Adversary:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.network = MultiScaleStftDiscriminator(config.filters, channels, config.windows).to(device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr, betas=(0.5, 0.9))
+        self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr, betas=ADAM_BETAS)
         self.parallel = distributed(self.network)
 
     def generator_losses(self, wav: Tensor, estimate: Tensor) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+ADAM_BETAS = (0.5, 0.9)  # of EnCodec's paper
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 

@@ -139,12 +139,6 @@ def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Gene
     return centres
 
 
-def perplexity(codes: Tensor, codebook_size: int) -> Tensor:
-    """Effective number of codewords in use, `exp(entropy)`, per codebook of `codes [K, B, F]`: `[K]`."""
-    share = F.one_hot(codes.flatten(1), codebook_size).double().mean(dim=1)
-    return torch.exp(-torch.special.xlogy(share, share).sum(dim=1))
-
-
 def _rows(latents: Tensor) -> Tensor:
     return latents.detach().transpose(1, 2).reshape(-1, latents.shape[1])
 

@@ -20,6 +20,11 @@ from codec.training.wiring import wire
 
 logger = logging.getLogger(__name__)
 
+_LEVEL_SHARE = 3.0  # of the squared error of levels in the regression's loss, beside 1 of coefficients
+_POWER_FLOOR = 0.1  # of a frame, relative to the mean: quiet frames need not be right to the last decibel
+_WARM_UP = 20  # steps
+_REPORTED = 20  # last steps that the reported errors are a mean of
+
 Batches = Callable[[int], Tensor]  # step -> audio [B, C, T]
 
 
@@ -65,17 +70,17 @@ def teach_encoder(
     errors: list[tuple[float, float]] = []
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = lr * warmed_cosine(step, steps, warmup_steps=20)
+            group["lr"] = lr * warmed_cosine(step, steps, warmup_steps=_WARM_UP)
         wav = batches(step)
         coefficients, levels, unused = regression_errors(model.encoder(wav), fitted.latents(wav), len(fitted.basis))
         optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(coefficients + 3 * levels + unused)
+        torch.autograd.backward(coefficients + _LEVEL_SHARE * levels + unused)
         optimizer.step()
         level_db = 20 / math.log(10) * math.sqrt(float(levels.detach()) / len(fitted.bands)) / transform.LEVEL_WEIGHT
         errors.append((10 * math.log10(float(coefficients.detach())), level_db))
         if (step + 1) % 100 == 0:
             logger.info("encoder step %d: %.1f dB, levels %.2f dB", step + 1, *errors[-1])
-    mean = torch.tensor(errors[-20:]).mean(dim=0)
+    mean = torch.tensor(errors[-_REPORTED:]).mean(dim=0)
     return float(mean[0]), float(mean[1])
 
 
@@ -84,5 +89,5 @@ def regression_errors(latents: Tensor, wanted: Tensor, coefficients: int) -> tup
     used = wanted.shape[1]
     error = (latents[:, :used] - wanted).pow(2)
     size = wanted[:, :coefficients].pow(2).sum(dim=1)
-    relative = (error[:, :coefficients].sum(dim=1) / (size + 0.1)).mean()
+    relative = (error[:, :coefficients].sum(dim=1) / (size + _POWER_FLOOR)).mean()
     return relative, error[:, coefficients:].sum(dim=1).mean(), latents[:, used:].pow(2).sum(dim=1).mean()

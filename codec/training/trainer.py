@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -15,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from codec.files import replacing
 from codec.model import EncodecModel
 from codec.training import losses
 from codec.training.balancer import Balancer
@@ -22,8 +22,9 @@ from codec.training.configs import TrainingConfig
 from codec.training.curves import append
 from codec.training.data import Crops
 from codec.training.networks import Adversary, Generator, distributed
-from codec.training.optimizer import Muon, warmed_cosine
-from codec.training.quantizer import QuantizerTrainer, perplexity
+from codec.training.optimizer import ADAM_BETAS, Muon, warmed_cosine
+from codec.training.quantizer import QuantizerTrainer
+from codec.usage import perplexity
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Trainer:
         config: of the run. model: of `config.model`; at its start (see `codec.training.start`).
         data: training batches; its rank must be this process's.
         folder: of the run's state, curves and exported model.
-        fitted: the model has codebooks to go on from; otherwise the first batch's latents give them.
+        fitted: the model has trained codebooks; otherwise they start from the first batch's latents.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Trainer:
             group["lr"] = group["peak"] * warmed_cosine(self.step, self.config.steps, self.config.warmup_steps)
         estimate, commitment, codes = self.parallel(wav, codebooks)
         report = {"codebooks": float(np.mean(codebooks))}
-        report["perplexity_1"] = float(perplexity(codes[:1], self.config.model.codebook_size))
+        report["perplexity_1"] = perplexity(np.bincount(codes[0].flatten().cpu().numpy()))[1]
         adversary = self.adversary
         if adversary is not None and self.step < adversary.config.start_step:
             adversary = None
@@ -171,9 +172,8 @@ class Trainer:
         if not self.lead:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{STATE_NAME}.new"
-        torch.save(self.state_dict(), temporary)
-        os.replace(temporary, self.folder / STATE_NAME)
+        with replacing(self.folder / STATE_NAME) as part:
+            torch.save(self.state_dict(), part)
         if row:
             state = {"step": self.step, "hours": round(self.hours, 4), "audio_seconds": round(self.seconds)}
             append(self.folder / CURVES_NAME, state | row)
@@ -251,7 +251,7 @@ def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optim
     if config.optimizer == "muon":
         optimizer: torch.optim.Optimizer = Muon(groups, config.lr)
     elif config.optimizer == "adam":
-        optimizer = torch.optim.Adam(groups, betas=(0.5, 0.9))
+        optimizer = torch.optim.Adam(groups, betas=ADAM_BETAS)
     else:
         raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
     for group in optimizer.param_groups:

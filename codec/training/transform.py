@@ -17,6 +17,9 @@ EXPONENT = 0.5  # of the level that is divided out
 LEVEL_WEIGHT = 0.25  # of a level in nepers as a latent
 WHITENING = 0.4  # 0 keeps the variances of coefficients, 1 makes them equal
 LEVEL_FLOOR = 2e-6  # of a band's power
+_KEPT = (4, 5)  # of a layer's channels, which a stage keeps at most
+_LEAST_DEVIATION = 0.03  # of a coefficient, relative to the largest: bounds what whitening raises the least by
+_SPECTRUM = 4096  # points of the spectra that tell a coefficient's frequency
 _MEMORY = 0.4  # share of the frame before in a level: smooths it without looking ahead
 
 
@@ -73,21 +76,21 @@ class BlockTransform:
 def fit(wav: Tensor, ratios: Sequence[int], channels: Sequence[int]) -> BlockTransform:
     """Fit a transform to audio `[B, C, T]`, T a multiple of the hop, with stages that downsample by `ratios`.
 
-    `channels` are those of the layers between; each stage keeps at most 4/5 of its own for the transform.
+    `channels` are those of the layers between; each stage keeps at most 4/5 of its own (`_KEPT`) for the transform.
     """
     audio_channels = wav.shape[1]
     signal = wav.transpose(0, 1).reshape(audio_channels, -1)
     basis = torch.eye(audio_channels).unsqueeze(2)
     stages = []
     for ratio, width in zip(ratios, channels, strict=True):
-        stage, signal = _pca(signal, ratio, width * 4 // 5)
+        stage, signal = _pca(signal, ratio, width * _KEPT[0] // _KEPT[1])
         stages.append(stage)
         basis = torch.einsum("knr,nct->kcrt", stage.basis, basis).flatten(2)
     deviations = stages[-1].deviations
-    weights = deviations.clamp(min=0.03 * float(deviations.max())) ** -WHITENING
+    weights = deviations.clamp(min=_LEAST_DEVIATION * float(deviations.max())) ** -WHITENING
     weights = weights / float((weights * deviations).mean())
-    spectra = torch.fft.rfft(basis, n=4096).abs().pow(2).sum(dim=1)
-    centres = (spectra @ torch.linspace(0, 0.5, 2049)) / spectra.sum(dim=1)
+    spectra = torch.fft.rfft(basis, n=_SPECTRUM).abs().pow(2).sum(dim=1)
+    centres = (spectra @ torch.linspace(0, 0.5, _SPECTRUM // 2 + 1)) / spectra.sum(dim=1)
     edges = torch.bucketize(centres, torch.tensor(BAND_EDGES))
     bands = [index for band in range(len(BAND_EDGES) + 1) if len(index := torch.nonzero(edges == band)[:, 0])]
     plain = BlockTransform(stages, basis, weights, bands, torch.zeros(len(bands)), 1.0)

@@ -27,13 +27,23 @@ _LEVEL_SCALE = 0.3  # of a level in nepers in the decoder
 # large enough that gradients reach them.
 _QUIET_RESIDUAL = 0.01  # of a residual block's output
 _QUIET_CELLS = 0.03  # of an LSTM's cell inputs
+_QUIET_LATENTS = 0.1  # latents that carry no coefficient
+_QUIET_DECODER_INPUTS = 0.3  # channels of the decoder's first layer that carry nothing
+_QUIET_WAVEFORM = 1e-3  # of the last layer, which makes the waveform
+_QUIET_SIGNAL_IN_LEVELS, _QUIET_LEVELS = 0.1, 0.3  # what a level takes from carried channels, and from other levels
 _QUIET_OUTPUT_GATE = -1.5  # bias: such a gate passes 18 %
+_ENCODER_GATES = -1.0  # bias of both gates of the encoder's gains: together such gates pass 7 %
+_LEVEL_GATE = 1.0  # bias of output gates of cells that carry nothing: such a gate passes 73 %
 _FORGETTING_GATE = -4.0  # bias: such a gate keeps 2 % of a cell, so that a gain is of the present frame alone
 _QUIET_GATES = 0.1  # of the gates' inputs from the signal
 _QUIET_RECURRENCE = 0.3
 _LOUD_CELLS = 30  # of cells that carry nothing, relative to `_QUIET_CELLS`: there they are to shape the levels
 _DETECTOR_DEVIATION = 2.4  # of a detector's hidden unit before its ELU, where the signal has its usual level
 _DETECTOR_GAIN = 0.15
+_DETECTOR_WIDTH = 0.4  # of the carried channels that one detector sees
+_LEVEL_OFFSET = 0.1
+_LEAST_DEVIATION = 0.03  # of a channel, relative to the loudest of its stage: bounds what the quietest is raised by
+_INPUT_GATE, _FORGET_GATE, _CELL, _OUTPUT_GATE = range(4)  # the order of rows in the weights of nn.LSTM
 _LEVEL_PASS = 1.5  # sum of the weights that pass a level on to the next stage
 
 
@@ -51,8 +61,8 @@ def wire(model: EncodecModel, transform: BlockTransform) -> None:
         if isinstance(module, Lstm):
             lstm: Any = module.lstm
             for weights in lstm.parameters():
-                weights[2 * lstm.hidden_size : 3 * lstm.hidden_size].mul_(_QUIET_CELLS)
-            lstm.bias_ih_l0[3 * lstm.hidden_size :] = _QUIET_OUTPUT_GATE
+                weights[_rows(lstm, _CELL)].mul_(_QUIET_CELLS)
+            lstm.bias_ih_l0[_rows(lstm, _OUTPUT_GATE)] = _QUIET_OUTPUT_GATE
     _wire_encoder(model, transform)
     _wire_decoder(model, transform)
 
@@ -80,15 +90,14 @@ def _wire_encoder(model: EncodecModel, transform: BlockTransform) -> None:
             n = next(below)
     kept, bands = len(transform.basis), len(transform.bands)
     last.conv.weight[:kept] = 0
-    last.conv.weight[kept:].mul_(0.1)
+    last.conv.weight[kept:].mul_(_QUIET_LATENTS)
     last.conv.weight[:kept, :kept, -1] = torch.diag(transform.weights * transform.gain / scales[-1])
     _centre(last, kept, kept)
     last.conv.weight[kept + bands :].fill_(0)
     lstm: Any = next(layer for layer in layers if isinstance(layer, Lstm)).lstm
-    _make_gains(lstm, kept, _ENCODER_GAIN, gate_bias=-1.0)
-    hidden = lstm.hidden_size
-    lstm.weight_ih_l0[2 * hidden + kept : 3 * hidden].mul_(_LOUD_CELLS)
-    lstm.bias_ih_l0[3 * hidden + kept :].fill_(1.0)
+    _make_gains(lstm, kept, _ENCODER_GAIN, gate_bias=_ENCODER_GATES)
+    lstm.weight_ih_l0[_rows(lstm, _CELL, kept)].mul_(_LOUD_CELLS)
+    lstm.bias_ih_l0[_rows(lstm, _OUTPUT_GATE, kept)] = _LEVEL_GATE
 
 
 def _wire_decoder(model: EncodecModel, transform: BlockTransform) -> None:
@@ -99,7 +108,7 @@ def _wire_decoder(model: EncodecModel, transform: BlockTransform) -> None:
     scales = _scales(transform, _DECODER_DEVIATION)
     kept = len(transform.basis)
     first.conv.weight[:kept] = 0
-    first.conv.weight[kept:].mul_(0.3)
+    first.conv.weight[kept:].mul_(_QUIET_DECODER_INPUTS)
     rest = scales[-1] / (transform.weights * transform.gain) * _DECODER_REST
     first.conv.weight[:kept, :kept, -1] = torch.diag(rest)
     _bias(first.conv)[:kept] = OFFSET
@@ -114,7 +123,7 @@ def _wire_decoder(model: EncodecModel, transform: BlockTransform) -> None:
     half = math.sqrt(share)
     _make_gains(lstm, kept, _DECODER_GAIN, gate_bias=math.log(half / (1 - half)))
     slope = EXPONENT / (2 * (1 - half) * (1 - _DECODER_REST)) / _LEVEL_SCALE
-    for gate in (0, 3):
+    for gate in (_INPUT_GATE, _OUTPUT_GATE):
         for index, band in enumerate(transform.bands):
             lstm.weight_ih_l0[gate * lstm.hidden_size + band, kept + index] = slope
     for index, (conv, stage) in enumerate(zip(transposed, transform.stages, strict=True)):
@@ -122,12 +131,12 @@ def _wire_decoder(model: EncodecModel, transform: BlockTransform) -> None:
         own = stage.basis * scales[index].view(-1, 1) / scales[index + 1].view(-1, 1, 1)
         weight[:, :n].fill_(0)
         weight[:above, :n, : conv.stride] = own
-        # The inputs' offsets make a constant that differs from tap to tap: a channel that is always 1 takes it away.
+        # The inputs' offsets make a constant that differs from tap to tap: a channel that is always 1 cancels it.
         weight[-1, :n, : conv.stride] = -OFFSET * own.sum(dim=0)
         _bias(conv.conv)[:n] = OFFSET
         weight[:, -1].fill_(0)
         _bias(conv.conv)[-1] = 1.0
-    last.conv.weight.mul_(1e-3)
+    last.conv.weight.mul_(_QUIET_WAVEFORM)
     last.conv.weight[:, : carried[0]] = 0
     last.conv.weight[:, : carried[0], -1] = torch.diag(1 / scales[0])
     _bias(last.conv)[:] = -OFFSET / scales[0]
@@ -140,7 +149,7 @@ def _scales(transform: BlockTransform, last_deviation: float) -> list[Tensor]:
     scales = [wave]
     for stage in stages:
         deviation = last_deviation if stage is stages[-1] else DEVIATION
-        scales.append(deviation / stage.deviations.clamp(min=0.03 * float(stage.deviations.max())))
+        scales.append(deviation / stage.deviations.clamp(min=_LEAST_DEVIATION * float(stage.deviations.max())))
     return scales
 
 
@@ -151,7 +160,7 @@ def _wave_deviation(transform: BlockTransform) -> float:
 
 
 def _centre(conv: Conv, rows: int, inputs: int) -> None:
-    """The bias that takes the offsets of the inputs away; what is no latent gets an offset of its own."""
+    """The bias that cancels the offsets of the inputs; all but latents get an offset of their own."""
     offset = 0.0 if conv.stride == 1 else OFFSET
     _bias(conv.conv)[:rows] = offset - OFFSET * conv.conv.weight[:rows, :inputs].sum(dim=(1, 2))
 
@@ -166,13 +175,13 @@ def _detect_levels(block: ResidualBlock, carried: int) -> None:
     pairs, spare = first.out_channels // 2, last.out_channels - carried
     if not pairs or not spare:
         return
-    width = max(1, carried * 2 // 5)
+    width = max(1, int(_DETECTOR_WIDTH * carried))
     first.weight.fill_(0)
     last.weight[carried:].fill_(0)
     for pair in range(pairs):
         start = max(0, pair * carried // pairs - width // 2)
         window = first.weight[pair, start : min(carried, start + width)]
-        window.normal_(std=_DETECTOR_DEVIATION / DEVIATION / math.sqrt(3 * carried))
+        window.normal_(std=_DETECTOR_DEVIATION / DEVIATION / math.sqrt(first.kernel_size[0] * carried))
         first.weight[pairs + pair] = -first.weight[pair]
         target = carried + pair * spare // pairs
         last.weight[target, [pair, pairs + pair]] = _DETECTOR_GAIN / max(1.0, pairs / spare) ** 0.5
@@ -183,28 +192,33 @@ def _pass_levels(conv: Conv, carried: int, kept: int) -> None:
     """Spare channels pass on the mean of spare channels below."""
     weight = conv.conv.weight
     spare_in, spare_out = weight.shape[1] - carried, weight.shape[0] - kept
-    weight[kept:, :carried].mul_(0.1)
-    weight[kept:, carried:].mul_(0.3)
+    weight[kept:, :carried].mul_(_QUIET_SIGNAL_IN_LEVELS)
+    weight[kept:, carried:].mul_(_QUIET_LEVELS)
     for index in range(spare_out):
         weight[kept + index, carried + index * spare_in // spare_out] += _LEVEL_PASS / weight.shape[2]
-    _bias(conv.conv)[kept:] = 0.1
+    _bias(conv.conv)[kept:] = _LEVEL_OFFSET
 
 
 def _make_gains(lstm: Any, carried: int, most: float, gate_bias: float) -> None:
     """Cells of carried channels: their own input, times two gates; they forget at once."""
-    hidden = lstm.hidden_size
     lstm.weight_hh_l0.mul_(_QUIET_RECURRENCE)
-    for gate in (0, 3):
-        rows = slice(gate * hidden, gate * hidden + carried)
+    for gate in (_INPUT_GATE, _OUTPUT_GATE):
+        rows = _rows(lstm, gate, 0, carried)
         lstm.weight_ih_l0[rows].mul_(_QUIET_GATES)
         lstm.weight_hh_l0[rows].mul_(_QUIET_GATES)
         lstm.bias_ih_l0[rows] = gate_bias
         lstm.bias_hh_l0[rows] = 0
-    lstm.bias_ih_l0[hidden : hidden + carried] = _FORGETTING_GATE
-    lstm.bias_hh_l0[hidden : 2 * hidden] = 0
-    rows = slice(2 * hidden, 2 * hidden + carried)
+    lstm.bias_ih_l0[_rows(lstm, _FORGET_GATE, 0, carried)] = _FORGETTING_GATE
+    lstm.bias_hh_l0[_rows(lstm, _FORGET_GATE)] = 0
+    rows = _rows(lstm, _CELL, 0, carried)
     lstm.weight_ih_l0[rows].fill_(0)
     lstm.weight_hh_l0[rows].fill_(0)
     lstm.weight_ih_l0[rows, :carried] = most * torch.eye(carried)
     lstm.bias_ih_l0[rows] = -most * OFFSET
     lstm.bias_hh_l0[rows] = 0
+
+
+def _rows(lstm: Any, part: int, first: int = 0, end: int | None = None) -> slice:
+    """Rows of an LSTM's weights: of one of its gates or its cell inputs, from cell `first` to before `end`."""
+    start = part * lstm.hidden_size
+    return slice(start + first, start + (lstm.hidden_size if end is None else end))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from codec import CodecError
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.run.pairing import find_lag
 from encodec_eval.types import EvalError, Point, System
 

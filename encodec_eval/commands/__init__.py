@@ -1,1 +1,4 @@
-"""The subcommands of `python -m encodec_eval`: each file has `add_arguments(parser)` and `main(arguments)`."""
+"""The subcommands of `python -m encodec_eval`: each file of this folder is one, and is found by its name.
+
+It has `add_arguments(parser)` and `main(arguments)`; the first line of its docstring says what it does.
+"""

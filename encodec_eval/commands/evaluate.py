@@ -14,11 +14,12 @@ import torch
 from tqdm import tqdm
 
 from codec.weights import DEFAULT_MODEL
-from encodec_eval import systems
+from encodec_eval import selection, systems
 from encodec_eval.channels import delay, spec, through
-from encodec_eval.datasets import ClipSet, draw, load_set
+from encodec_eval.datasets import ClipSet
 from encodec_eval.files import safe_name
-from encodec_eval.metrics import METRICS, choose
+from encodec_eval.metrics import GROUPS, METRICS, choose, left_out
+from encodec_eval.plugins import metrics as plugged
 from encodec_eval.report import folder as report
 from encodec_eval.report import results
 from encodec_eval.report.examples import render
@@ -31,15 +32,22 @@ from encodec_eval.types import EvalError, System
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file or .csv manifest")
+    selection.add_options(parser)
+    parser.add_argument(
+        "--clean-reference", action="store_true", help="compare outputs with the clean speech, not with the noisy"
+    )
     systems.add_options(parser)
     parser.add_argument("--through", nargs="+", metavar="CONDITION", help=f"between encoder and decoder: {spec.HELP}")
-    parser.add_argument("--metrics", nargs="+", metavar="METRIC", help=f"of {', '.join(METRICS)}")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="METRIC",
+        help=f"{', '.join(GROUPS)}, or of {', '.join(METRICS)}, or MODULE:CLASS",
+    )
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
-    parser.add_argument("--limit", type=int, help="draw this many clips, balanced by speaker")
-    parser.add_argument("--seed", type=int, default=0, help="of that draw")
-    parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
-    parser.add_argument("--no-download", action="store_true", help="never download a corpus")
+    parser.add_argument("--limit", type=int, help="draw this many clips of each set, balanced by speaker")
+    parser.add_argument("--seed", type=int, default=0, help="of every draw")
+    parser.add_argument("--max-seconds", type=float, help="draw clips of at most this length in all, of each set")
     parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
     parser.add_argument("--overwrite", action="store_true", help="begin again if the folder holds a run")
     parser.add_argument("--jobs", type=int, help="workers (default: all cores, or all of the cluster)")
@@ -51,18 +59,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     if arguments.jobs is not None and arguments.jobs < 1:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
-    metrics = choose(arguments.metrics)
-    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download, arguments.strict)
-    if arguments.limit is not None:
-        clip_set = replace(clip_set, clips=draw(clip_set.clips, arguments.limit, arguments.seed))
+    named, plugins = plugged.add(arguments.metrics, arguments.timeout)
+    metrics = choose(named)
+    clip_set = selection.select(arguments, arguments.limit, arguments.strict, arguments.max_seconds)
     if arguments.through:
         plan = impaired(arguments, clip_set, metrics)
     else:
         plan = Plan(tuple(systems.build(arguments, clip_set.clips)), tuple(metrics))
+    plan = replace(plan, plugins=plugins)
     folder = arguments.out or Path("results") / default_name(arguments, clip_set, plan)
     plan = replace(plan, codes_dir=str(folder / "codes"))
-    choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed}
-    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, substitutions(arguments, plan))
+    choices: dict[str, object] = {"limit": arguments.limit, "seed": arguments.seed, **selection.choices(arguments)}
+    if arguments.max_seconds is not None:
+        choices["max_seconds"] = arguments.max_seconds
+    run = runner.Run(folder, clip_set, plan, choices, arguments.argv, notes(arguments, plan))
     names = [point.name for system in plan.systems for point in system.points]
     if arguments.reference is not None and arguments.reference not in names:
         raise EvalError(f"no point {arguments.reference!r}; expected {', '.join(names)}")
@@ -73,7 +83,7 @@ def main(arguments: argparse.Namespace) -> int:
             return RayEngine(plan, arguments.jobs, arguments.address, gpus=arguments.device != "cpu")
         return LocalEngine(plan, arguments.jobs or os.cpu_count() or 1)
 
-    with progress_bar(len(run.keys)) as update:
+    with progress_bar(run.size) as update:
         runner.execute(run, engine, arguments.overwrite, update)
     finished = results.load(folder)
     if arguments.through:
@@ -116,6 +126,15 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
         yield lambda count: bar().update(count)
 
 
+def notes(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
+    """What the report says at its top: what stands in for what, and what a group of metrics lacks here."""
+    missing = {
+        name: reason for group in arguments.metrics or () if group in GROUPS for name, reason in left_out(group).items()
+    }
+    lacking = (f"{name} is left out: it {reason}" for name, reason in missing.items() if name not in plan.metrics)
+    return (*substitutions(arguments, plan), *lacking)
+
+
 def substitutions(arguments: argparse.Namespace, plan: Plan) -> tuple[str, ...]:
     """What the report says where no model was named and the bundled one stands in for facebook's."""
     bare = [getattr(system, "system", system) for system in plan.systems]
@@ -136,6 +155,8 @@ def default_name(arguments: argparse.Namespace, clip_set: ClipSet, plan: Plan) -
         parts = [clip_set.name, "+".join(dict.fromkeys(series_of(system) for system in plan.systems)), "line"]
     if arguments.limit is not None:
         parts.append(f"limit{arguments.limit}")
+    if arguments.max_seconds is not None:
+        parts.append(f"{arguments.max_seconds:g}s")
     return safe_name("_".join(parts))
 
 

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from encodec_eval import systems
-from encodec_eval.datasets import load_set
+from encodec_eval import selection, systems
 from encodec_eval.mushra.analysis.analyse import analyse
 from encodec_eval.mushra.analysis.ratings import read_ratings, write_csv
 from encodec_eval.mushra.analysis.report import overall_table, write_report
@@ -29,7 +28,7 @@ MOST_BANDWIDTHS = 4  # of each EnCodec model, from the lowest, unless the user n
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", default="librispeech", help="set[:subset], folder, audio file, or .csv of spans")
+    selection.add_options(parser)
     parser.add_argument("--items", type=int, help="how many recordings (default: the preset's)")
     parser.add_argument("--duration", type=float, metavar="S", help="their length in seconds (default: the preset's)")
     parser.add_argument(
@@ -37,8 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--forms", type=int, default=1, help="deal the items to this many listeners' groups")
     systems.add_options(parser, default=("encodec", "opus"))
-    parser.add_argument("--data-root", type=Path, help="where corpora lie, or are downloaded to")
-    parser.add_argument("--no-download", action="store_true", help="never download a corpus")
     parser.add_argument("--title", help="what listeners read above the test")
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
     parser.add_argument("--force", action="store_true", help="allow what BS.1534-3 does not")
@@ -55,7 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def make(arguments: argparse.Namespace) -> None:
-    clip_set = load_set(arguments.set, arguments.data_root, not arguments.no_download)
+    clip_set = selection.select(arguments)
     built = systems.build(arguments, clip_set.clips)
     if arguments.bandwidths is None:
         built = [each.lowest(MOST_BANDWIDTHS) if isinstance(each, Encodec) else each for each in built]
@@ -125,7 +122,7 @@ def analyze(arguments: argparse.Namespace) -> None:
     kept = ratings["listener"].nunique() - len(dropped)
     if kept < 2:
         raise EvalError(
-            f"{kept} of {ratings['listener'].nunique()} listeners are left after post-screening; 2 are needed"
+            f"{kept} of {ratings['listener'].nunique()} listeners are left after post-screening; expected at least 2"
         )
     analysis = analyse(ratings, manifest, preset, dropped)
     write_report(analysis, arguments.out)

@@ -23,6 +23,7 @@ def main(arguments: argparse.Namespace) -> int:
             {
                 "set": name,
                 "what": corpus.title,
+                "domain": corpus.domain_of(corpus.subsets[0]),
                 "hours": corpus.hours,
                 "rate": corpus.rate,
                 "subsets": ", ".join(corpus.subsets) or "-",
@@ -34,9 +35,12 @@ def main(arguments: argparse.Namespace) -> int:
         clips = bundled_set(name).clips
         rates = sorted({f"{clip.sample_rate / 1000:g}" for clip in clips})
         row = {"set": name, "what": f"bundled, {len(clips)} clips", "rate": f"{', '.join(rates)} kHz", "subsets": "-"}
+        row["domain"] = ", ".join(dict.fromkeys(clip.domain for clip in clips))
         hours = f"{sum(clip.duration_s for clip in clips) / 3600:.2f}"
         rows.append(row | {"hours": hours, "licence": licence, "here": "yes"})
     print(f"data root: {root}\n\n{markdown(pd.DataFrame(rows))}")
-    print("Also: any folder of audio files, one audio file, or a CSV manifest with the columns path, start, duration")
-    print("(seconds) and speaker.")
+    print("Also: a folder of audio files, one audio file, a CSV manifest with the columns path, start, duration")
+    print("(seconds), speaker and domain, WebDataset files (x.tar, 'x-*.tar', 'x-{00..12}.tar'), and hf:NAME:SPLIT or")
+    print("hf:NAME:CONFIG:SPLIT for a dataset of the Hugging Face hub (with the extra [datasets]).")
+    print("NAME+noisy makes a set of speech noisy and reverberant.")
     return 0

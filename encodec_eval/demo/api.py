@@ -1,5 +1,7 @@
-"""What Gradio lacks for programs: inputs that are refused by name, answers of MCP in JSON, a fair queue."""
+"""What Gradio lacks: inputs that are refused by name, answers of MCP in JSON, a fair queue, a quiet end."""
 
+import asyncio
+import gc
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -22,14 +24,14 @@ def file_input(label: str) -> gr.File:
     (Gradio takes a class that inherits from a component for one with files of its own for the browser.)
     """
     file = gr.File(label=label, type="filepath")
-    read, schema = file.preprocess, file.api_info()
+    schema = file.api_info()
 
     def preprocess(payload: Any) -> Any:
         if payload is None:
             return None
         if not (is_file_obj_with_meta(payload) and isinstance(payload.get("path"), str)):  # those Gradio has checked
             raise to_gradio_error(f"{label} is {shortened(payload)}: expected an uploaded file", markup=False)
-        return read(gr.FileData(**payload))
+        return payload["path"]  # what Gradio's own returns, after making an empty file that it leaves behind
 
     file.data_model = None  # it would refuse other types with a traceback and no name
     file.api_info = lambda: schema  # type: ignore[method-assign]
@@ -78,6 +80,16 @@ def _waiting(queue: Queue) -> Iterable[Event]:
 
 def _address(request: Any) -> str:
     return request.client.host if request.client else ""
+
+
+def close_event_loops() -> None:
+    """Close the event loops that Gradio makes for its locks and forgets.
+
+    Python may collect their sockets first, and then prints "Invalid file descriptor: -1" for each.
+    """
+    for each in gc.get_objects():
+        if issubclass(type(each), asyncio.AbstractEventLoop) and not each.is_running():
+            each.close()
 
 
 def answer_mcp_in_json() -> None:

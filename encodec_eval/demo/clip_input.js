@@ -18,7 +18,7 @@ const RECORDER_WORKLET = `registerProcessor("pcm", class extends AudioWorkletPro
 });`;
 
 const MICROPHONE_ERRORS = {
-  NotAllowedError: "The browser may not use the microphone. Allow it for this page, by the icon beside the address, and press Record again.",
+  NotAllowedError: "The browser may not use the microphone. Allow it for this page, with the icon next to the address, and press Record again.",
   NotFoundError: "No microphone was found. Connect one and press Record again.",
   NotReadableError: "Another program uses the microphone. Close it and press Record again.",
 };

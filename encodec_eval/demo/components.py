@@ -64,9 +64,10 @@ def clip_input_script() -> str:
 def player_arguments(attributes: str = "", with_name: bool = False) -> dict[str, str | bool]:
     """Arguments that make a `gr.HTML` this player: `gr.HTML(value={"versions": [...]}, **player_arguments())`.
 
-    The value is `{"versions": [Version, ...]}`. Give URLs that the browser can fetch, or instead of `url` a dumped
-    `gr.FileData` as `audio`, but no data URLs: a value is compared whole at each update. A value with the same first
-    version is the same clip and does not disturb what plays. `attributes` is put into the tag, as in `rate=48000`.
+    The value is `{"versions": [PlayerVersion, ...]}`. Give URLs that the browser can fetch, or instead of `url` a
+    dumped `gr.FileData` as `audio`, but no data URLs: a value is compared whole at each update. A value with the same
+    first version is the same clip and does not disturb what plays. `attributes` is put into the tag, as in
+    `rate=48000`.
     `with_name` shows the value's `title` above, with a button for another clip, which triggers the event `clear`.
     """
     name = '<div class="clip"><strong></strong><button type="button">Change clip</button></div>' if with_name else ""

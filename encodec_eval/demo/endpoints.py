@@ -55,7 +55,7 @@ def encode(clip: str, model: str, bandwidth: float, language_model: bool) -> str
                 session.add(output, audio.shape[-1] / sample_rate)
             version = session.versions[0]
             if language_model:
-                session.add_entropy_coded(version, entropy_coded(version.coded_bytes, encodec.model))
+                session.add_entropy_coded(version, entropy_coded(*version.to_entropy_code(encodec.model)))
         except ERRORS as error:
             store.forget(session)
             raise to_gradio_error(error, source.path) from error

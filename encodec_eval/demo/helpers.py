@@ -2,15 +2,16 @@
 
 PESQ keeps Python's lock while it computes and can end its process (see `metrics/pesq.py`); here it stops nobody else.
 A helper is `python -m encodec_eval.demo.helpers`: it reads pickled calls from its input and writes pickled answers to
-its output until that closes, so that it goes with the app, however that ends. (`multiprocessing` would import `app.py`
+its output until that closes, so that it ends with the app, however that ends. (`multiprocessing` would import `app.py`
 once more in each.)
 """
 
+import os
 import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import IO, Any, ParamSpec, TypeVar
@@ -18,7 +19,7 @@ from typing import IO, Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from codec.ecdc import recode
+from codec.ecdc import compress_codes
 from encodec_eval.metrics import METRICS
 from encodec_eval.run.worker import score
 from encodec_eval.systems.encodec import load_encodec, load_language_model
@@ -59,7 +60,8 @@ class Helpers:
         process: subprocess.Popen[bytes] | None = getattr(self._own, "process", None)
         if process is None or process.poll() is not None:
             command = [sys.executable, "-m", __spec__.name if __spec__ else __name__]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            # A session of its own: Ctrl-C in the app's terminal is for the app, and its end is theirs.
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
             self._own.process = process
         return process
 
@@ -84,10 +86,9 @@ def measure(clip: Clip, audio: Tensor, sample_rate: int, output: Output, metrics
     return list(score(clip, audio, sample_rate, output, [METRICS[name] for name in metrics]))
 
 
-def entropy_coded(data: bytes, model: str) -> bytes:
-    """An `.ecdc` file once more, entropy-coded with its model's language model."""
-    encodec = load_encodec(model, "cpu")
-    return recode(data, encodec, load_language_model(model))
+def entropy_coded(codes: Tensor, scales: Sequence[float] | None, samples: int, model: str) -> bytes:
+    """The `.ecdc` file of an output's codes and scales, entropy-coded with its model's language model."""
+    return compress_codes(load_encodec(model, "cpu"), codes, scales, samples, load_language_model(model))
 
 
 def without_codes(output: Output) -> Output:
@@ -107,8 +108,12 @@ def serve(calls: IO[bytes], answers: IO[bytes]) -> None:
             answer: tuple[Any, Exception | None] = function(*args, **kwargs), None
         except Exception as error:
             answer = None, error
-        pickle.dump(answer, answers)
-        answers.flush()
+        try:
+            pickle.dump(answer, answers)
+            answers.flush()
+        except BrokenPipeError:  # the app ended while this worked
+            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())  # for what is flushed at the end
+            return
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def _metric(name: str, title: str, meaning: str) -> Column:
 
 COLUMNS = (
     Column("codes, kbps", "rate of the coded signal alone", lambda v: v.payload_kbps, 1),
-    Column("file, kbps", "rate of the file: the codes and its header", lambda v: v.file_kbps, 1),
+    Column("file, kbps", "rate of the file: codes and header", lambda v: v.file_kbps, 1),
     Column(
         "with LM, kbps",
         "rate of the file with its codes entropy-coded by the codec's language model: the same audio in fewer bytes",
@@ -43,10 +43,10 @@ COLUMNS = (
         lambda v: v.codes is not None and v.entropy_coded is None,
     ),
     Column("PCM ÷", "how many times smaller the codes are than 16-bit PCM", lambda v: v.pcm_ratio, 0),
-    _metric("si_snr", "SI-SNR, dB", "level of the original over that of the error; higher is closer"),
-    _metric("stoi", "STOI (speech)", "intelligibility, 0 to 1; made for speech, says little on music"),
-    _metric("pesq", "PESQ (speech)", "quality, 1 to 4.64; made for speech, says little on music"),
-    _metric("x_realtime_decode", "decode, ×", "speed of decoding: seconds of audio in a second"),
+    _metric("si_snr", "SI-SNR, dB", "level of the original over the level of the error; higher is closer"),
+    _metric("stoi", "STOI (speech only)", "intelligibility, 0 to 1; valid for speech only, not for music"),
+    _metric("pesq", "PESQ (speech only)", "quality, 1 to 4.64; valid for speech only, not for music"),
+    _metric("x_realtime_decode", "decode, ×", "decoding speed: seconds of audio decoded in one second"),
 )
 
 

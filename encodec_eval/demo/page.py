@@ -62,7 +62,7 @@ def on_settings(
 
 
 def on_cancel(request: gr.Request) -> None:
-    """The visitor does not want to wait for the rest."""
+    """The visitor cancelled."""
     store.cancel_runs(visitor(request))
 
 
@@ -134,7 +134,7 @@ def stopped(session: Session, who: str, title: str, run: str) -> Iterator[Shown]
         yield Shown()  # what came last is sent again at the end
         return
     session.finished = True
-    session.remarks.append("Cancelled: what was done until then is shown.")
+    session.remarks.append("Cancelled: showing what was finished.")
     yield finished(session, Source(session.original, title, session.name), run)
 
 

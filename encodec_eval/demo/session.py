@@ -29,16 +29,17 @@ HELPERS = Helpers()
 QUALITY = ("si_snr", "stoi", "pesq")
 SPEED = ("x_realtime_encode", "x_realtime_decode")
 FORMATS = "WAV, FLAC, OGG, Opus, MP3 or AIFF"
-NO_CHECK_SUM = (
-    "This file cannot be checked: its format (.ecdc version 0) has no check sum. Damage would be heard, not reported; "
+NO_CHECKSUM = (
+    "This file cannot be checked: its format (.ecdc version 0) has no checksum. Damage would be heard, not reported; "
     "files made with the language model (version 1) have one."
 )
 
 
 @dataclass
 class Version:
-    """The clip as a codec gives it back at one rate. Sizes in bytes, None where there is no such thing.
+    """The clip as a codec gives it back at one rate. Sizes in bytes, None where it does not apply.
 
+    `samples` are those of a channel, `codes` and `scales` those of `Output`.
     `coded` is the codec's own file, `entropy_coded` the smaller one that a language model makes of it.
     """
 
@@ -47,21 +48,22 @@ class Version:
     duration_s: float
     payload_bytes: float | None
     pcm_bytes: int
+    samples: int = 0
     codes: Tensor | None = None
+    scales: Sequence[float] | None = None
     coded: Path | None = None
     entropy_coded: Path | None = None
     scores: dict[str, Score] = field(default_factory=dict)
 
     @property
     def files(self) -> list[Path]:
-        """What there is to download; the entropy-coded file, which has a check sum, before the plain one."""
+        """What there is to download; the entropy-coded file, which has a checksum, before the plain one."""
         return [path for path in (self.wav, self.entropy_coded, self.coded) if path is not None]
 
-    @property
-    def coded_bytes(self) -> bytes:
-        """What is in the codec's own file."""
-        assert self.coded is not None
-        return self.coded.read_bytes()
+    def to_entropy_code(self, model: str) -> tuple[Tensor, Sequence[float] | None, int, str]:
+        """The arguments of `entropy_coded` for this version."""
+        assert self.codes is not None
+        return self.codes.clone(), self.scales, self.samples, model  # the storage of a view would go along
 
     @property
     def payload_kbps(self) -> float | None:
@@ -122,7 +124,8 @@ class Session:
         name = safe_name(f"{self.stem}_{Path(point.series).name}_{point.nominal_kbps or 0:g}kbps")
         wav = self.folder / f"{name}.wav"
         codec.audio.save(wav, output.audio, output.sample_rate)
-        version = Version(output.point, wav, duration_s, output.payload_bytes, 2 * output.audio.numel(), output.codes)
+        version = Version(output.point, wav, duration_s, output.payload_bytes, 2 * output.audio.numel())
+        version.samples, version.codes, version.scales = output.audio.shape[-1], output.codes, output.scales
         if output.coded is not None:
             version.coded = self.folder / (name + output.suffix)
             version.coded.write_bytes(output.coded)
@@ -225,11 +228,11 @@ def code_clip(
     coded = [version for version in session.versions if version.codes is not None] if _has_lm(system.model) else []
     # The longest call first, so that it does not run alone at the end.
     for version in coded[-1:]:
-        calls[helpers.submit(entropy_coded, version.coded_bytes, system.model)] = version
+        calls[helpers.submit(entropy_coded, *version.to_entropy_code(system.model))] = version
     for version, output in zip(session.versions, outputs, strict=True):
         calls[helpers.submit(measure, clip, audio, sample_rate, output, metrics)] = version
     for version in coded[-2::-1]:
-        calls[helpers.submit(entropy_coded, version.coded_bytes, system.model)] = version
+        calls[helpers.submit(entropy_coded, *version.to_entropy_code(system.model))] = version
     try:
         for done, call in enumerate(as_completed(calls), 1):
             session.take(calls[call], call, clip.id, metrics)
@@ -276,5 +279,5 @@ def open_ecdc(session: Session, data: bytes, max_s: float, models: Mapping[str, 
     session.model = name
     session.add(output, duration_s)
     if header.version == 0:
-        session.remarks.append(NO_CHECK_SUM)
+        session.remarks.append(NO_CHECKSUM)
     session.finished = True

@@ -13,7 +13,9 @@ TITLE = "EnCodec, heard and measured"
 MAX_UPLOAD_MB = 64
 VISITORS_AT_ONCE = 2
 QUEUE_LENGTH = 40
-KEEP_S = 7200
+KEEP_S = 7200  # of what visitors uploaded and what was made of it
+CLEAN_EVERY_S = 600
+VISITORS_REMEMBERED = 300  # whose state is kept, also after they left: about 70 kB each
 OPUS_KBPS = (6, 12, 24)
 
 
@@ -38,7 +40,7 @@ EXAMPLES = [
         ),
         ("clips-48k/p228_023.flac", "Speech, 48 kHz", "speech_48khz", "A sentence, read by a woman"),
         ("clips-48k/macleod_vibe_ace.flac", "Jazz", "jazz", "Vibraphone, bass and drums"),
-        ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked, and how it fades"),
+        ("clips-48k/guit_em9.flac", "Guitar", "guitar", "One chord, plucked and fading"),
     )
 ]
 

@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from encodec_eval import stats
+from codec import usage
+from codec.files import replacing
 from encodec_eval.run.pairing import Pair
 from encodec_eval.spectrogram import level_db
 
@@ -72,7 +73,7 @@ def _draw_level(
 
 def codebook_bits(codes: Tensor) -> list[float]:
     """Entropy in bits of the entries that each of the K codebooks of `codes [N, K, F]` used."""
-    return [stats.perplexity(np.bincount(entries.numpy()))[0] for entries in codes.transpose(0, 1).flatten(1)]
+    return [usage.perplexity(np.bincount(entries.numpy()))[0] for entries in codes.transpose(0, 1).flatten(1)]
 
 
 def _draw_codebooks(codes: Tensor) -> Figure:
@@ -104,5 +105,6 @@ def _figure(title: str) -> tuple[Figure, Axes]:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write the picture as PNG on a transparent ground."""
-    figure.savefig(path, dpi=160)
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=160)
     return path

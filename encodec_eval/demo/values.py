@@ -1,6 +1,6 @@
 """What the page's components show of a session: the player's, the downloads' and the picture's values."""
 
-import secrets
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ PICTURE = """{{#if value}}<div class="panels">{{#each value.panels}}<img src="{{
 FILES = """{{#if value}}<p><a href="{{value.zip.url}}" download="{{value.zip_name}}">All of it with the numbers, ZIP</a>
 </p><table>{{#each value.rows}}<tr><th scope="row">{{name}}</th>{{#each files}}<td><a href="{{file.url}}"
 download="{{name}}">{{text}}</a></td>{{/each}}</tr>{{/each}}</table>{{/if}}"""
+
+
+_drawing = threading.Lock()
 
 
 def player_value(session: Session, title: str, run: str) -> dict[str, Any]:
@@ -69,9 +72,9 @@ def picture_value(session: Session | None, chosen: str | None) -> dict[str, Any]
         shown = []
         for name, alt, figure in panels:
             path = Path(f"{stem}_{name}.png")
-            if not path.exists():
-                # Whoever else looks at a kept session must not find half a picture.
-                spectrograms.save(figure(), path.with_suffix(f".{secrets.token_hex(8)}.png")).replace(path)
+            with _drawing:  # whoever else looks at a kept session draws the same
+                if not path.exists():
+                    spectrograms.save(figure(), path)
             shown.append({"image": _file(path), "alt": alt})
     except (codec.CodecError, UndefinedError) as error:
         raise to_gradio_error(f"No picture: {error}") from error

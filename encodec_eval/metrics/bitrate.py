@@ -24,7 +24,7 @@ def measured(kind: str) -> Callable[[Output, float], float]:
     return kbps
 
 
-def _metric(name: str, title: str, source: str, function: Callable[[Output, float], float]) -> Metric:
+def _metric(name: str, title: str, purpose: str, source: str, function: Callable[[Output, float], float]) -> Metric:
     return Metric(
         name=f"bitrate_{name}",
         title=title,
@@ -34,14 +34,25 @@ def _metric(name: str, title: str, source: str, function: Callable[[Output, floa
         source=source,
         function=function,
         kind="output",
+        purpose=purpose,
     )
 
 
 METRICS = [
-    _metric("nominal", "nominal kbps", "the rate asked for", nominal),
+    _metric("nominal", "nominal kbps", "what rate was asked for", "the rate asked for", nominal),
     _metric(
-        "payload", "payload kbps", "8 x bytes of the coded signal without its container / seconds", measured("payload")
+        "payload",
+        "payload kbps",
+        "what the coded signal takes",
+        "8 x bytes of the coded signal without its container / seconds",
+        measured("payload"),
     ),
-    _metric("file", "file kbps", "8 x bytes of the file / seconds", measured("file")),
-    _metric("entropy", "entropy-coded kbps", "8 x bytes of the entropy-coded file / seconds", measured("entropy")),
+    _metric("file", "file kbps", "what the file takes", "8 x bytes of the file / seconds", measured("file")),
+    _metric(
+        "entropy",
+        "entropy-coded kbps",
+        "what the file takes with entropy coding",
+        "8 x bytes of the entropy-coded file / seconds",
+        measured("entropy"),
+    ),
 ]

@@ -18,5 +18,6 @@ METRICS = [
         source="peak of the cross-correlation with the reference; removed before every metric on audio",
         function=lag_ms,
         kind="lag",
+        purpose="how late the output comes",
     )
 ]

@@ -1,8 +1,9 @@
-"""Scale-invariant signal-to-noise ratio."""
+"""Scale-invariant ratios of signal to error."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encodec_eval.metrics.framing import check
 from encodec_eval.types import Metric, UndefinedError
 
 
@@ -15,16 +16,33 @@ def si_snr(reference: NDArray[np.float64], estimate: NDArray[np.float64], sample
     estimate = estimate - estimate.mean()
     if not reference.any() or not estimate.any():
         raise UndefinedError("a channel is constant: SI-SNR has no meaning")
+    return _projected_ratio_db(reference, estimate, "SI-SNR")
+
+
+def si_sdr(reference: NDArray[np.float64], estimate: NDArray[np.float64], sample_rate: int) -> float:
+    """SI-SDR in dB of `estimate [T]` against `reference [T]`: `si_snr` with an offset counted as error.
+
+    Undefined for a silent reference or estimate, and for an estimate without any error.
+    """
+    check(reference, estimate)
+    if not estimate.any():
+        raise UndefinedError("the estimate is silent: SI-SDR has no meaning")
+    return _projected_ratio_db(reference, estimate, "SI-SDR")
+
+
+def _projected_ratio_db(reference: NDArray[np.float64], estimate: NDArray[np.float64], name: str) -> float:
+    """Energy of the estimate's part along the reference over that of the rest."""
     target = reference * (reference @ estimate) / (reference @ reference)
     noise = estimate - target
     noise_energy, target_energy = noise @ noise, target @ target
     if noise_energy <= 1e-20 * target_energy:
-        raise UndefinedError("the estimate has no error: SI-SNR is infinite")
+        raise UndefinedError(f"the estimate has no error: {name} is infinite")
     if target_energy == 0:
-        raise UndefinedError("the estimate is orthogonal to the reference: SI-SNR is minus infinity")
+        raise UndefinedError(f"the estimate is orthogonal to the reference: {name} is minus infinity")
     return float(10 * np.log10(target_energy / noise_energy))
 
 
+_SOURCE = "Le Roux et al., SDR - half-baked or well done?, ICASSP 2019 (arXiv 1811.02508)"
 METRICS = [
     Metric(
         name="si_snr",
@@ -32,8 +50,22 @@ METRICS = [
         unit="dB",
         higher_is_better=True,
         range=(-float("inf"), float("inf")),
-        source="Le Roux et al., SDR - half-baked or well done?, ICASSP 2019 (arXiv 1811.02508)",
+        source=_SOURCE,
         function=si_snr,
         channels="each",
-    )
+        purpose="how much of the waveform is kept, whatever the gain and offset",
+        groups=("speech", "music"),
+    ),
+    Metric(
+        name="si_sdr",
+        title="SI-SDR",
+        unit="dB",
+        higher_is_better=True,
+        range=(-float("inf"), float("inf")),
+        source=f"{_SOURCE}, means not removed",
+        function=si_sdr,
+        channels="each",
+        purpose="how much of the waveform is kept, whatever the gain",
+        groups=("speech", "music"),
+    ),
 ]

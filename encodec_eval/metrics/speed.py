@@ -27,6 +27,7 @@ METRICS = [
         source=f"seconds of audio / seconds of {stage}, wall clock, in a worker of this run; one thread on a CPU",
         function=x_realtime(stage),
         kind="output",
+        purpose=f"how fast the codec {stage}s",
         digits=1,
     )
     for stage in ("encode", "decode")

@@ -32,6 +32,8 @@ METRICS = [
         sample_rate=16000,
         digits=3,
         packages=("pystoi",),
+        purpose="how well speech is understood",
+        groups=("speech",),
     ),
     Metric(
         name="estoi",
@@ -44,5 +46,7 @@ METRICS = [
         sample_rate=16000,
         digits=3,
         packages=("pystoi",),
+        purpose="how well speech is understood, in noise that comes and goes too",
+        groups=("speech",),
     ),
 ]

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from encodec_eval.datasets import ClipSet
 from encodec_eval.files import safe_name
+from encodec_eval.loudness import RATE
 from encodec_eval.mushra import levels, stimuli
 from encodec_eval.mushra.manifest import FILE_NAME, MID_ANCHOR, REFERENCE, Item, Manifest
 from encodec_eval.mushra.page import write_page
@@ -49,7 +50,7 @@ def make_test(design: Design, folder: Path) -> Manifest:
     check(conditions, items, duration_s, len(points), design.force)
     if (folder / FILE_NAME).exists():
         raise EvalError(f"{folder} holds a test already; choose another folder")
-    spans = stimuli.choose_spans(design.clip_set.clips, items, duration_s, design.seed)
+    spans = stimuli.spans_by_domain(design.clip_set.clips, items, duration_s, design.seed)
     if max(span.clip.sample_rate for span in spans) <= 16000 and MID_ANCHOR in conditions:
         logger.warning("%s ends at 8 kHz: its 7 kHz anchor is close to the reference", design.clip_set.name)
     rendered = stimuli.render(spans, design.systems, preset.anchors, design.seed, folder / "stimuli")
@@ -108,7 +109,7 @@ def settings(design: Design, duration_s: float) -> dict[str, object]:
         "context_s": stimuli.CONTEXT_S,
         "edge_fade_s": levels.FADE_S,
         "loudness_lufs": levels.TARGET_LUFS,
-        "sample_rate": levels.RATE,
+        "sample_rate": RATE,
         "forced": design.force,
         "torch": torch.__version__,
         "torchaudio": torchaudio.__version__,

@@ -42,6 +42,7 @@ class Item:
     loudness_lufs: float
     open_reference: Stimulus
     stimuli: Sequence[Stimulus]
+    domain: str = ""
 
     @property
     def conditions(self) -> list[str]:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.mushra.analysis.ratings import PAGE_COLUMNS, write_csv
 from encodec_eval.mushra.manifest import Manifest, load_manifest
 from encodec_eval.mushra.page import PAGE
@@ -133,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/results":
             return self._refuse(HTTPStatus.NOT_FOUND, "not found")
         if not length.isdecimal():
-            return self._refuse(HTTPStatus.LENGTH_REQUIRED, "a length is needed")
+            return self._refuse(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
         if int(length) > MAX_BODY:
             return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY} bytes are taken")
         try:

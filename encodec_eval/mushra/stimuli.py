@@ -10,8 +10,9 @@ from torch import Tensor
 
 import codec.audio
 from encodec_eval.datasets import draw, middle
+from encodec_eval.loudness import RATE, loudness
 from encodec_eval.metrics import METRICS
-from encodec_eval.mushra.levels import RATE, common_gain, edge_fades, loudness, wanted_gain
+from encodec_eval.mushra.levels import common_gain, edge_fades, wanted_gain
 from encodec_eval.mushra.manifest import LOW_ANCHOR, MID_ANCHOR, REFERENCE, Item, Stimulus
 from encodec_eval.run.pairing import find_lag
 from encodec_eval.run.worker import score
@@ -64,6 +65,19 @@ def choose_spans(clips: Sequence[Clip], count: int, duration_s: float, seed: int
     return [Span(clip, part.start, part.frames) for clip, part in cut]
 
 
+def spans_by_domain(clips: Sequence[Clip], count: int, duration_s: float, seed: int) -> list[Span]:
+    """`choose_spans` from each domain, as many from one as from another, the first ones getting what is left over."""
+    domains = list(dict.fromkeys(clip.domain for clip in clips))
+    if len(domains) > count:
+        raise EvalError(f"{count} items for {len(domains)} domains ({', '.join(domains)}); expected one each or more")
+    counts = [count // len(domains) + (n < count % len(domains)) for n in range(len(domains))]
+    return [
+        span
+        for domain, share in zip(domains, counts, strict=True)
+        for span in choose_spans([clip for clip in clips if clip.domain == domain], share, duration_s, seed)
+    ]
+
+
 @dataclass(frozen=True)
 class Signal:
     """A condition of an item before levelling: `audio [C, T]` at 48 kHz, the delay in samples that was removed, and the
@@ -106,6 +120,7 @@ def render(
             loudness_lufs=loudness(reference * shape),
             open_reference=write_stimulus(folder, REFERENCE, signals[REFERENCE], shape, f"{seed}|{name}|open"),
             stimuli=stimuli,
+            domain=span.clip.domain,
         )
 
 

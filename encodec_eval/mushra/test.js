@@ -61,8 +61,8 @@ function welcome(session, resumed) {
     paragraph(`Use headphones in a quiet room. ${saveSession(session) ? KEPT : NOT_KEPT}`),
     el("p", {}, el("label", { htmlFor: "listener", textContent: "Your name or code (optional)" }), field),
     ...(resumed ? [paragraph(`Welcome back. ${finishedTrials(session).length} of ${TEST.forms[session.form].length} trials are done.`)] : []),
-    button(resumed ? "Go on" : "Begin", begin),
-    ...(resumed ? [button("I am somebody else: begin anew", startAnew, "secondary")] : []),
+    button(resumed ? "Resume" : "Begin", begin),
+    ...(resumed ? [button("I am someone else: start over", startAnew, "secondary")] : []),
   );
 }
 
@@ -109,7 +109,7 @@ async function trialPage(session, trial, { title, text, next, record }) {
   });
   const stillToHear = el("p", { className: "still", id: "still" });
   following.setAttribute("aria-describedby", "still");
-  // Nobody goes on before every version was heard; what is missing stands beside the button.
+  // Every version must be heard before the next trial; what is missing is shown beside the button.
   const allow = () => {
     const unheard = trial.stimuli.filter((id) => heard[id] < HEARD_S);
     const text = unheard.length ? `Still to hear: ${lettersOf(trial.stimuli, unheard)}.` : "";

@@ -13,7 +13,7 @@ from typing import TypedDict
 _FOLDER = Path(__file__).parent
 
 
-class Version(TypedDict, total=False):
+class PlayerVersion(TypedDict, total=False):
     """One version of a clip: what it is called, where the audio is (URL or data URL), a second, smaller line, the name
     that versions of one group stand under, and what the button says there."""
 
@@ -42,7 +42,7 @@ def element(tag: str, cls: str, files: Sequence[Path], css_owner: str, css: Path
     return f"if (!customElements.get('{tag}')) {{\n{source}\nglobalThis.{cls} = {cls};\n{define}\n}}\n"
 
 
-def page(title: str, versions: Sequence[Version]) -> str:
+def page(title: str, versions: Sequence[PlayerVersion]) -> str:
     """A complete HTML page with one player. With data URLs it needs no other file and opens from disk."""
     items = json.dumps(list(versions)).replace("</", "<\\/")
     return f"""<!doctype html>

@@ -92,7 +92,7 @@ class SyncEngine {
     this.active = index;
   }
 
-  // Other versions of the same clip: playback goes on where it is.
+  // Other versions of the same clip: playback continues where it is.
   replace(buffers, active, when) {
     this.buffers = buffers;
     this.active = active;

@@ -46,7 +46,7 @@ class SyncPlayer extends PlayerView {
   }
 
   // Resolves to true when all versions can be heard; to false when one failed (message shown, error sent) or a later
-  // call overtook this one. A list with the same first version is the same clip: position, loop and playback go on, and
+  // call overtook this one. A list with the same first version is the same clip: position, loop and playback continue, and
   // what an overtaken call brings is heard until the later one is there.
   async load(versions) {
     const same = this.items.length > 0 && this.items[0].url === versions[0]?.url;
@@ -224,7 +224,7 @@ class SyncPlayer extends PlayerView {
   act({ key, shiftKey }, target) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[key] * (shiftKey ? 0.1 : 0.5);
     if (/^[1-9]$/.test(key) && key <= this.items.length) this.select(key - 1);
-    else if (key === " " && target.tagName !== "BUTTON") this.toggle();
+    else if (key === " " && !target.matches?.(USES_SPACE)) this.toggle();
     else if (step && this.handles.includes(target)) {
       this.setSelection(this.withEdge(target.edge, this.selection[target.edge] + step));
     }
@@ -239,4 +239,5 @@ class SyncPlayer extends PlayerView {
 }
 
 const TYPING = "input:not([type=range],[type=button],[type=checkbox],[type=radio]), textarea, select, [contenteditable=true]";
+const USES_SPACE = "button, summary, input:not([type=range])";
 const isTyping = (target) => target instanceof Element && target.matches(TYPING);

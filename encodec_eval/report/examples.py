@@ -1,6 +1,7 @@
 """The worst, median and best clip of each operating point, as audio files and spectrograms in the run's folder."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,18 @@ from PIL import Image
 from torch import Tensor
 
 import codec.audio
-from encodec_eval.files import safe_name, write_atomically
+from codec.files import write_atomically
+from encodec_eval.datasets import draw
+from encodec_eval.files import safe_name
+from encodec_eval.plugins.host import PluginError
 from encodec_eval.report.results import Results
 from encodec_eval.spectrogram import level_db
 from encodec_eval.types import Clip, Output, System
 
+logger = logging.getLogger(__name__)
+
 EXCERPT_S = 6.0
+SHARED = 3
 SPECTROGRAM_RANGE_DB = 80.0
 
 
@@ -39,26 +46,40 @@ def choose(results: Results, metric: str) -> list[dict[str, Any]]:
 def render(results: Results, clips: Sequence[Clip], systems: Sequence[System]) -> None:
     """Code the chosen clips again and keep the first seconds of reference and output under `examples/`.
 
-    Files are FLAC at the rate of the clip and of the system; `examples.json` lists them. Does nothing for a run that
-    has no audio metric.
+    Files are FLAC at the rate of the clip and of the system; `examples.json` lists them. `shared.json` lists, for
+    `SHARED` clips that are the same in every run over the set, what every point made of them, if it could. Does nothing
+    for a run that has no audio metric.
     """
     if not results.quality_metrics:
         return
     folder = results.folder / "examples"
     rows = choose(results, results.quality_metrics[0])
+    heard = results.table("lag_ms" if "lag_ms" in results.metrics else results.quality_metrics[0]).notna()
+    shared: dict[str, dict[str, object]] = {clip.id: {} for clip in draw(clips, SHARED, seed=0)}
     for clip in clips:
         chosen = [row for row in rows if row["clip"] == clip.id]
-        if not chosen:
+        wanted = {row["point"] for row in chosen}
+        if clip.id in shared:
+            wanted |= set(heard.columns[heard.loc[clip.id]])
+        if not wanted:
             continue
         wav, sample_rate = codec.audio.load(clip.path, clip.start, clip.frames)
-        reference = write(folder / "reference" / safe_name(clip.id), wav, sample_rate)
-        for output in outputs(systems, {row["point"] for row in chosen}, clip, wav, sample_rate):
+        compared = codec.audio.load(clip.reference)[0] if clip.reference else wav
+        reference = write(folder / "reference" / safe_name(clip.id), compared, sample_rate)
+        made = {}
+        for output in outputs(systems, wanted, clip, wav, sample_rate):
             path = write(folder / safe_name(output.point.name) / safe_name(clip.id), output.audio, output.sample_rate)
-            for row in chosen:
-                if row["point"] == output.point.name:
-                    row |= {"reference": str(reference.relative_to(folder)), "audio": str(path.relative_to(folder))}
+            made[output.point.name] = str(path.relative_to(folder))
+        listed = {"reference": str(reference.relative_to(folder))}
+        for row in chosen:
+            if row["point"] in made:
+                row |= listed | {"audio": made[row["point"]]}
+        if clip.id in shared:
+            shared[clip.id] = listed | {"audio": made}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "examples.json", json.dumps(rows, indent=1) + "\n")
+    listing = {clip: files for clip, files in shared.items() if files}
+    write_atomically(folder / "shared.json", json.dumps(listing, indent=1) + "\n")
 
 
 def outputs(systems: Sequence[System], names: set[str], clip: Clip, wav: Tensor, sample_rate: int) -> list[Output]:
@@ -67,7 +88,10 @@ def outputs(systems: Sequence[System], names: set[str], clip: Clip, wav: Tensor,
     for system in systems:
         points = [point for point in system.points if point.name in names]
         if points:
-            found += system.process(wav, sample_rate, points, clip)
+            try:
+                found += system.process(wav, sample_rate, points, clip)
+            except PluginError as error:  # scored once, and now it failed
+                logger.warning("%s cannot be heard: %s: %s", points[0].series, clip.id, error)
     return found
 
 

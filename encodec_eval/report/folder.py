@@ -1,15 +1,17 @@
-"""Everything that a run's folder holds beside its scores: summaries, tables, report. Made from the files alone."""
+"""Everything in a run's folder besides its scores: summaries, tables, report. Made from the files alone."""
 
 import json
 from collections.abc import Iterator
 
 import pandas as pd
 
-from encodec_eval.files import write_atomically
-from encodec_eval.report import line, literature, tables
+from codec.files import write_atomically
+from encodec_eval.report import caveats, domains, line, literature, tables
+from encodec_eval.report.clips import per_clip
+from encodec_eval.report.codebooks import codebook_usage
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves
-from encodec_eval.report.results import Results, bjontegaard, codebook_usage, differences, per_clip, summarize
+from encodec_eval.report.results import Results, bjontegaard, differences, summarize
 
 FLOATS = "%.6g"
 
@@ -43,11 +45,19 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
     folder = results.folder
     impaired = line.sections(results, summary)
     curves = [] if impaired else write_curves(results, summary)  # every condition would be a codec of its own
-    sections = [Section("Results", tables.main_table(results, summary), _scores_note(results), curves)]
+    main = caveats.marked(tables.main_table(results, summary), results, summary)
+    sections = [Section("Results", main, f"{_scores_note(results)} {caveats.footnotes(main)}".strip(), curves)]
     sections += impaired
+    if len(results.domains) > 1:
+        sections.append(domains.section(results, summary, FLOATS))
     reasons = tables.reasons_table(results)
     if len(reasons):
-        sections.append(Section("Scores without a value", reasons, "They are counted in no mean.", open=True))
+        note = "They are counted in no mean."
+        if len(reasons) > tables.MOST_ROWS:
+            note += f" The {tables.MOST_ROWS} most frequent of {len(reasons)} reasons; per_clip.csv has all."
+            order = reasons.clips.astype(int).sort_values(ascending=False, kind="stable").index
+            reasons = reasons.loc[order].head(tables.MOST_ROWS)
+        sections.append(Section("Scores without a value", reasons, note, open=True))
     if reference:
         paired = differences(results, reference)
         paired.to_csv(folder / "differences.csv", index=False, float_format=FLOATS)
@@ -75,7 +85,9 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
         sections.append(Section("Codebook usage", tables.codebook_table(usage), USAGE_NOTE, figures))
     if len(results.skipped):
         note = "They are not part of the set. `--strict` refuses them."
-        sections.append(Section("Skipped files", results.skipped, note, open=True))
+        if len(results.skipped) > tables.MOST_ROWS:
+            note += f" The first {tables.MOST_ROWS} of {len(results.skipped)}; config.json lists all."
+        sections.append(Section("Skipped files", results.skipped.head(tables.MOST_ROWS), note, open=True))
     quoted = literature.objective_table()
     sections.append(Section("Quoted objective figures", quoted, QUOTED_NOTE, quoted=True))
     sections.append(Section("Quoted listening test", literature.mushra_table(), MUSHRA_NOTE, quoted=True))
@@ -90,10 +102,13 @@ def latex_tables(results: Results, sections: list[Section]) -> Iterator[str]:
     def intervals(note: str) -> str:
         return f" {results.interval_note}" if results.interval_note in note else ""
 
-    yield tables.latex(tables.quality_table(main.table), f"Quality{ours}{intervals(main.note)}", "tab:results")
+    quality = tables.quality_table(main.table)
+    caption = f"Quality{ours}{intervals(main.note)} {caveats.footnotes(quality)}".rstrip()
+    yield tables.latex(quality, caption, "tab:results")
     yield tables.latex(tables.cost_table(main.table), f"Rates and speed{ours}", "tab:cost")
     for section in others:
         caption = f"{section.name}. {section.note}" if section.quoted else section.name + ours + intervals(section.note)
+        caption = f"{caption} {caveats.footnotes(section.table)}".rstrip()
         yield tables.latex(section.table, caption, _label(section.name))
 
 

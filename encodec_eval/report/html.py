@@ -1,4 +1,4 @@
-"""`report.html`: one file with the tables, the curves, and clips to hear, that needs nothing beside it."""
+"""`report.html`: one file with the tables, the curves, and clips to hear, that needs no other file."""
 
 import base64
 import json
@@ -9,12 +9,14 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 
 from encodec_eval.report.tables import is_numeric, number
 
 SHOW_FILES = 'for (const e of document.querySelectorAll("[data-file]")) e.src = files[e.dataset.file];'
+PAGE_BYTES = 9_500_000  # what does not fit stays in its folder: a mail takes 10 MB
 STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 
 
@@ -45,13 +47,10 @@ def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: 
     main, *others = sections
     parts.append(f"<section>{table_html(main.table)}{drawings(main)}<p>{inline(main.note)}</p></section>")
     parts += [folded(section) for section in others if section.open]
-    listen, files = listening_section(folder)
-    parts.append(listen)
-    parts.append("<section><h2>More</h2>")
-    parts += [folded(section) for section in others if not section.open]
-    parts.append(f"<details><summary>Provenance</summary>{provenance_list(provenance)}</details></section>")
-    parts.append(embedded(files))
-    body = "\n".join(part for part in parts if part)
+    more = ["<section><h2>More</h2>", *(folded(section) for section in others if not section.open)]
+    more.append(f"<details><summary>Provenance</summary>{provenance_list(provenance)}</details></section>")
+    listen, script = listening_section(folder, PAGE_BYTES - sum(len(part.encode()) for part in [STYLE, *parts, *more]))
+    body = "\n".join(part for part in [*parts, listen, *more, script] if part)
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>{body}</body></html>\n'
 
@@ -92,14 +91,17 @@ def inline_svg(path: Path) -> str:
     return f'<div role="img" aria-label="{escape(path.stem)}">{text}</div>'
 
 
-def listening_section(folder: Path) -> tuple[str, dict[str, Path]]:
-    """Players and spectrograms of the worst, median and best clip of each system, and the files that they show."""
+def listening_section(folder: Path, room: int) -> tuple[str, str]:
+    """Players and spectrograms of the worst, median and best clip of each system, and the script that fills them.
+
+    The script holds the files themselves, median clips first, as far as there is room for so many bytes.
+    """
     listing = folder / "examples" / "examples.json"
     if not listing.is_file():
-        return "", {}
+        return "", ""
     rows = [row for row in json.loads(listing.read_text(encoding="utf-8")) if {"audio", "point"} <= row.keys()]
     if not rows:
-        return "", {}
+        return "", ""
     cards = []
     for point, examples in groupby(rows, key=lambda row: str(row["point"])):
         body = "".join(example(row) for row in examples)
@@ -107,9 +109,19 @@ def listening_section(folder: Path) -> tuple[str, dict[str, Path]]:
     title = rows[0]["title"]
     note = f"The worst, median and best clip of each point by {title}; at most the first 6 seconds, lossless. "
     note += "Spectrograms: 0 to 8 kHz, 80 dB deep."
-    sounds = {row[key]: listing.parent / row[key] for row in rows for key in ("reference", "audio")}
-    pictures = {picture_of(name): path.with_suffix(".png") for name, path in sounds.items()}
-    return f"<section><h2>Listen</h2><p>{escape(note)}</p>{''.join(cards)}</section>", sounds | pictures
+    first = sorted(rows, key=lambda row: row["rank"] != "median")
+    sounds = [row[key] for row in first for key in ("reference", "audio")]
+    names = dict.fromkeys(name for sound in sounds for name in (sound, picture_of(sound)))
+    urls = {}
+    for name in names:
+        url = data_url(listing.parent / name)
+        urls[name] = url if len(url) <= room else f"examples/{quote(name)}"
+        room -= len(urls[name])
+    outside = sum(not url.startswith("data:") for url in urls.values())
+    if outside:
+        note += f" {outside} of {len(urls)} files did not fit into this page: it finds them in examples/ beside it."
+    section = f"<section><h2>Listen</h2><p>{escape(note)}</p>{''.join(cards)}</section>"
+    return section, f"<script>const files = {json.dumps(urls)};{SHOW_FILES}</script>"
 
 
 def example(row: dict[str, Any]) -> str:
@@ -122,7 +134,7 @@ def example(row: dict[str, Any]) -> str:
 
 
 def side(name: str, audio: str) -> str:
-    """One picture and one player; `embedded` brings what they show."""
+    """One picture and one player; the script of `listening_section` brings what they show."""
     image = f'<img alt="spectrogram of the {name}" data-file="{escape(picture_of(audio))}">'
     return f'<div><h4>{name}</h4>{image}<audio controls preload="none" data-file="{escape(audio)}"></audio></div>'
 
@@ -132,16 +144,10 @@ def picture_of(audio: str) -> str:
     return audio.removesuffix(".flac") + ".png"
 
 
-def embedded(files: dict[str, Path]) -> str:
-    """Every file once, however many elements show it, and the script that hands them out."""
-    if not files:
-        return ""
-    kinds = {".flac": "audio/flac", ".png": "image/png"}
-    urls = {
-        name: f"data:{kinds[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
-        for name, path in files.items()
-    }
-    return f"<script>const files = {json.dumps(urls)};{SHOW_FILES}</script>"
+def data_url(path: Path) -> str:
+    """A file as a URL that holds it."""
+    kind = {".flac": "audio/flac", ".png": "image/png"}[path.suffix]
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def provenance_list(provenance: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures that others published, to stand beside ours. They were measured on other recordings than ours."""
+"""Published figures to compare ours with. They were measured on other recordings."""
 
 from typing import NamedTuple
 

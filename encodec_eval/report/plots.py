@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from encodec_eval import stats
 from encodec_eval.report.literature import ENCODEC_SPEECH
 from encodec_eval.report.results import Results, records
+from encodec_eval.report.tables import RATES
 
 # Okabe and Ito's palette without its yellow: told apart with any colour vision, and legible on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -41,11 +42,14 @@ STYLE: Any = {
 }
 
 
-def write_curves(results: Results, summary: pd.DataFrame) -> list[Path]:
-    """Draw quality over rate for every metric of a run, as PNG and SVG in its folder. Returns the paths of the SVGs."""
+def write_curves(results: Results, summary: pd.DataFrame, ending: str = "") -> list[Path]:
+    """Draw quality over rate for every metric of a run, as PNG and SVG in its folder, `ending` behind their names.
+
+    Returns the paths of the SVGs.
+    """
     with plt.rc_context(STYLE):
         return [
-            save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}")
+            save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}{ending}")
             for metric in results.quality_metrics
         ]
 
@@ -67,7 +71,7 @@ def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure
     """Mean of a metric over the measured payload rate, with 95 % bands; systems without a rate are horizontal lines."""
     spec = results.measures[metric]
     figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
-    means = summary.pivot(index="point", columns="metric", values="mean")
+    means = summary.pivot(index="point", columns="metric", values="mean").reindex(columns=list(RATES))
     cells = summary[summary.metric == metric].set_index("point")
     labels: list[tuple[float, str, str]] = []
     rates: list[float] = []

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from encodec_eval import stats
-from encodec_eval.run.journal import SCORES, WAITING, codes_path, key, read
+from encodec_eval.report.frame import frame, positions
+from encodec_eval.run.journal import SCORES, WAITING, read_columns
 from encodec_eval.types import EvalError, Measure
 
 
@@ -24,9 +26,10 @@ def records(frame: pd.DataFrame) -> Iterable[Any]:
 class Results:
     """A run as it is on disk.
 
-    scores: one row for each clip, operating point and metric: `clip speaker seconds point metric value
-    reason`, value NaN where there is none. Complete runs only, unless partial ones were allowed: then `missing` says
-    how many scores are not there. `waiting` counts the scores without a value that are for the next run of the command.
+    scores: one row for each clip, operating point and metric: `clip point metric value reason speaker
+    seconds`, value NaN where there is none, names and reasons as categories. Complete runs only, unless partial ones
+    were allowed: then `missing` says how many scores are not there. `waiting` counts the scores without a value that
+    are for the next run of the command.
     """
 
     folder: Path
@@ -39,19 +42,31 @@ class Results:
     def set_name(self) -> str:
         return str(self.config["settings"]["set"])
 
-    @property
+    @cached_property
     def points(self) -> pd.DataFrame:
         """`name series nominal_kbps`, in the order of the run."""
         return pd.DataFrame(self.config["points"])
 
-    @property
+    @cached_property
     def clips(self) -> pd.DataFrame:
         """`id speaker seconds`, in the order of the run."""
         return pd.DataFrame(self.config["clips"])
 
     @property
+    def domains(self) -> list[str]:
+        """What kinds of sound the clips are, in the order of the run; empty for a clip of which nobody said it."""
+        return list(dict.fromkeys(each.get("domain", "") for each in self.config["clips"]))
+
+    def of_domain(self, domain: str) -> "Results":
+        """The clips of one domain alone, as if they were the run; its set is named by the domain."""
+        clips = [each for each in self.config["clips"] if each.get("domain", "") == domain]
+        settings = self.config["settings"] | {"set": domain or "unlabelled"}
+        scores = self.scores[self.scores["clip"].isin([each["id"] for each in clips])]
+        return replace(self, config=self.config | {"clips": clips, "settings": settings}, scores=scores)
+
+    @property
     def skipped(self) -> pd.DataFrame:
-        """`file reason` of the files that the set has beside its clips."""
+        """`file reason` of the files of the set that are not clips."""
         return pd.DataFrame(self.config.get("skipped", []), columns=["file", "reason"])
 
     @property
@@ -75,16 +90,38 @@ class Results:
         """The metrics of this run that say how good the audio is."""
         return [name for name, measure in self.measures.items() if measure.kind == "pair"]
 
+    @property
+    def code_metrics(self) -> list[str]:
+        """The metrics of this run that say how a system uses its codes."""
+        return [name for name, measure in self.measures.items() if measure.kind == "codes"]
+
     def table(self, metric: str) -> pd.DataFrame:
         """Values `[clips, points]` of a metric, in the order of the run."""
-        rows = self.scores[self.scores.metric == metric]
-        values = rows.pivot(index="clip", columns="point", values="value")
-        return values.reindex(index=self.clips.id, columns=self.points.name)
+        return pd.DataFrame(
+            self._values[self.metrics.index(metric)],
+            index=pd.Index(self.clips.id, name="clip"),
+            columns=pd.Index(self.points.name, name="point"),
+        )
 
-    @property
+    @cached_property
+    def _values(self) -> NDArray[np.float64]:
+        """All values `[metrics, clips, points]` in the order of the run, NaN where there is none."""
+        orders = {"metric": self.metrics, "clip": list(self.clips.id), "point": list(self.points.name)}
+        places = [positions(self.scores[name], order) for name, order in orders.items()]
+        known = np.all([place >= 0 for place in places], axis=0)
+        values = np.full([len(order) for order in orders.values()], np.nan)
+        values[tuple(place[known] for place in places)] = self.scores.value[known]
+        return values
+
+    @cached_property
     def groups(self) -> list[str]:
         """The speaker of each clip; a clip without one is a group of its own."""
         return [each["speaker"] or f"clip {each['id']}" for each in self.config["clips"]]
+
+    @cached_property
+    def grouping(self) -> stats.Groups:
+        """`groups` for `stats`."""
+        return stats.Groups.of(self.groups)
 
     @property
     def interval_note(self) -> str:
@@ -105,18 +142,19 @@ def load(folder: Path, partial: bool = False) -> Results:
     if not (folder / "config.json").is_file():
         raise EvalError(f"{folder} holds no run (no config.json)")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    scores = read(folder / SCORES)
-    done = {key(score) for score in scores}
-    waiting = [score for score in read(folder / WAITING) if key(score) not in done]
-    rows = pd.DataFrame([vars(score) for score in scores + waiting])
+    scores, waiting = (frame(read_columns(folder / name), config) for name in (SCORES, WAITING))
+    if len(waiting):
+        keys = ["clip", "point", "metric"]
+        waiting = waiting[~pd.MultiIndex.from_frame(waiting[keys]).isin(pd.MultiIndex.from_frame(scores[keys]))]
+        rows = pd.concat([scores, waiting], ignore_index=True)
+    else:
+        rows = scores
     expected = len(config["clips"]) * len(config["points"]) * len(config["settings"]["metrics"])
     if len(rows) < expected and not (partial and len(rows)):
         raise EvalError(
             f"{folder} is incomplete: {len(rows)} of {expected} scores; run the same command again, or --partial"
         )
-    rows["value"] = rows["value"].astype(np.float64)
-    clips = pd.DataFrame(config["clips"]).rename(columns={"id": "clip"})
-    return Results(folder, config, rows.merge(clips, on="clip", how="left"), expected - len(rows), len(waiting))
+    return Results(folder, config, rows, expected - len(rows), len(waiting))
 
 
 def summarize(results: Results) -> pd.DataFrame:
@@ -129,7 +167,7 @@ def summarize(results: Results) -> pd.DataFrame:
         table = results.table(metric)
         for point in records(results.points):
             values = table[point.name].to_numpy()
-            interval = stats.mean_interval(values, results.groups)
+            interval = stats.mean_interval(values, results.grouping)
             scored = int(np.isfinite(values).sum())
             rows.append(
                 {
@@ -148,19 +186,6 @@ def summarize(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def per_clip(results: Results) -> pd.DataFrame:
-    """One row for each clip and point, one column for each metric, and the reasons for what has no value."""
-    wide = results.scores.pivot(index=["clip", "point"], columns="metric", values="value")[results.metrics]
-    failed = results.scores[results.scores.value.isna()]
-    reasons = failed.groupby(["clip", "point"])[["metric", "reason"]].apply(
-        lambda rows: "; ".join(f"{metric}: {reason}" for metric, reason in rows.itertuples(index=False))
-    )
-    wide["reasons"] = reasons if len(reasons) else ""
-    wide = wide.fillna({"reasons": ""})
-    order = pd.MultiIndex.from_product([results.clips.id, results.points.name], names=["clip", "point"])
-    return wide.reindex(order).reset_index().merge(results.clips, left_on="clip", right_on="id").drop(columns="id")
-
-
 def differences(results: Results, reference: str) -> pd.DataFrame:
     """Each point against `reference`, clip by clip: `point metric difference ci95_low ci95_high p p_holm n_pairs`.
 
@@ -173,7 +198,7 @@ def differences(results: Results, reference: str) -> pd.DataFrame:
     for metric in results.quality_metrics:
         table = results.table(metric)
         others = [name for name in names if name != reference]
-        found = [stats.paired_difference(table[name], table[reference], results.groups) for name in others]
+        found = [stats.paired_difference(table[name], table[reference], results.grouping) for name in others]
         adjusted = stats.holm([each.p for each in found])
         for name, each, p_holm in zip(others, found, adjusted, strict=True):
             rows.append(difference_row(name, metric, each, p_holm))
@@ -191,35 +216,6 @@ def difference_row(point: str, metric: str, difference: stats.Difference, p_holm
         "p_holm": p_holm,
         "n_pairs": difference.n,
     }
-
-
-def codebook_usage(results: Results) -> pd.DataFrame:
-    """How the entries of each codebook are used: `series codebook entropy_bits perplexity used frames clips`.
-
-    Over the clips that have codes; `clips` says how many of all. Empty if the run has no codes.
-    """
-    rows: list[dict[str, object]] = []
-    for series in dict.fromkeys(results.points.series):
-        paths = [codes_path(str(results.folder / "codes"), series, clip) for clip in results.clips.id]
-        codes = [np.load(path) for path in paths if path.exists()]
-        if not codes:
-            continue
-        for k, entries in enumerate(np.concatenate(codes, axis=1)):
-            counts = np.bincount(entries)
-            entropy, perplexity = stats.perplexity(counts)
-            used = int((counts > 0).sum())
-            rows.append(
-                {
-                    "series": series,
-                    "codebook": k + 1,
-                    "entropy_bits": entropy,
-                    "perplexity": perplexity,
-                    "used": used,
-                    "frames": len(entries),
-                    "clips": f"{len(codes)}/{len(paths)}",
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
@@ -240,7 +236,7 @@ def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
             sign = 1 if results.measures[metric].higher_is_better else -1
             quality = sign * results.table(metric)
             ours, theirs = (rate[names], quality[names]), (rate[curves[anchor]], quality[curves[anchor]])
-            delta = stats.bjontegaard_intervals(*ours, *theirs, results.groups)
+            delta = stats.bjontegaard_intervals(*ours, *theirs, results.grouping)
             ends = sorted([sign * delta.quality.low, sign * delta.quality.high])
             rows.append(
                 {

@@ -15,9 +15,12 @@ RATES = {
     "bitrate_file": "kbps file",
     "bitrate_entropy": "kbps with LM",
 }
+MOST_ROWS = 100  # of a table that has one for each thing that went wrong
 LATEX_COLUMNS = 8
 LATEX_CHARACTERS = 104  # of \footnotesize in the 16 cm of a page of A4 with margins of 2.5 cm
+MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 LATEX_SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", " x real time": r" $\times$RT", "±": r"$\pm$"}
+LATEX_SYMBOLS |= {mark: rf"\textsuperscript{{{n}}}" for n, mark in enumerate(MARKS, start=1)}
 SPEEDS = {"x_realtime_encode": "encode x real time", "x_realtime_decode": "decode x real time"}
 
 
@@ -39,15 +42,17 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
     for point in results.points.name:
         row: dict[str, str] = {"point": point}
         for metric, title in RATES.items():
-            row[title] = number(cells[point, metric].mean, 2)
+            row[title] = number(cells[point, metric].mean, 2) if metric in results.metrics else "-"
         for metric in results.quality_metrics:
             cell, measure = cells[point, metric], results.measures[metric]
             text = interval(cell.mean, cell.ci95_low, cell.ci95_high, measure.digits)
             if cell.n_scored < cell.n_total:
                 text += f" [{cell.n_scored}/{cell.n_total}]"
             row[heading(measure)] = text
+        for metric in results.code_metrics:  # which some systems cannot have: they do not count as unscored
+            row[heading(results.measures[metric])] = number(cells[point, metric].mean, results.measures[metric].digits)
         for metric, title in SPEEDS.items():
-            row[title] = number(cells[point, metric].mean, 1)
+            row[title] = number(cells[point, metric].mean, 1) if metric in results.metrics else "-"
         scored = min((cells[point, metric].n_scored for metric in results.quality_metrics), default=0)
         row["scored"] = f"{scored}/{len(results.clips)}"
         rows.append(row)
@@ -56,9 +61,10 @@ def main_table(results: Results, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def heading(measure: Measure) -> str:
-    """A metric's title, unit and direction."""
+    """A metric's title, unit, edition and direction."""
     arrow = {True: " ↑", False: " ↓", None: ""}[measure.higher_is_better]
-    return f"{measure.title}{f' {measure.unit}' if measure.unit in ('dB', 'kbps', 'ms') else ''}{arrow}"
+    unit = f" {measure.unit}" if measure.unit in ("dB", "kbps", "ms", "Hz", "LU", "%", "bit") else ""
+    return f"{measure.title}{unit}{f' ({measure.edition})' if measure.edition else ''}{arrow}"
 
 
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
@@ -109,7 +115,7 @@ def codebook_table(usage: pd.DataFrame) -> pd.DataFrame:
 def reasons_table(results: Results) -> pd.DataFrame:
     """Why audio metrics have no value: `point metric reason clips`."""
     failed = results.scores[results.scores.value.isna() & results.scores.metric.isin(results.quality_metrics)]
-    counts = failed.groupby(["point", "metric", "reason"], sort=False).size()
+    counts = failed.groupby(["point", "metric", "reason"], sort=False, observed=True).size()
     return counts.rename("clips").reset_index().astype(str)
 
 

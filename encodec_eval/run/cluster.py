@@ -4,6 +4,7 @@ import contextlib
 import signal
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from encodec_eval.types import EvalError
 CHECK_S = 5.0  # between two looks at the cluster while nothing comes
 CONNECT_S = 5.0
 SHUTDOWN_S = 20.0
+FAILED_STARTS = 20  # one after the other
 
 
 def import_ray() -> Any:
@@ -32,7 +34,7 @@ class RayEngine:
     """Actors on a Ray cluster, one CPU each (and one GPU each for a plan on CUDA), that hold the plan's models.
 
     `address` is that of a running cluster; None starts one on this machine. Recordings and model files have to be
-    under the same paths on every node. A dead actor is replaced, on whatever node there is room.
+    under the same paths on every node. A dead actor is replaced, on whatever node there is room, as soon as there is.
     """
 
     def __init__(self, plan: Plan, jobs: int | None, address: str | None, gpus: bool) -> None:
@@ -55,32 +57,63 @@ class RayEngine:
         self._jobs = min(jobs or limit, limit)
         options = {"num_cpus": 1, "num_gpus": int(gpus), "runtime_env": {"env_vars": ONE_THREAD}}
         self._actor = self._ray.remote(**options)(RayWorker)
+        self._failed_starts = 0
 
     def run(self, queue: deque[Job]) -> Iterator[Event]:
         """As `Engine`. Raises `EvalError` when the cluster is lost."""
-        idle: list[Any] = [self._actor.remote(self._plan) for _ in range(min(self._jobs, len(queue)))]
+        idle: list[Any] = []
         busy: dict[Any, _Task] = {}
+        starting = dict(self._start() for _ in range(min(self._jobs, len(queue))))
         try:
             while queue or busy:
                 while queue and idle:
                     actor, job = idle.pop(), queue.popleft()
                     stream = actor.run.options(num_returns="streaming").remote(job)
                     busy[stream] = _Task(actor, job)
-                ready, _ = self._ray.wait(list(busy), num_returns=1, timeout=CHECK_S)
+                ready, _ = self._ray.wait([*busy, *starting], num_returns=1, timeout=CHECK_S)
                 if not ready:
                     self._check()
                     continue
                 (stream,) = ready
+                if (
+                    stream in starting
+                ):  # a job for an actor that finds no room would wait for as long as the others live
+                    idle += self._settle(stream, starting)
+                    continue
                 task = busy[stream]
                 event = self._next(stream)
                 if isinstance(event, Died):
                     self._check()
                 if not isinstance(event, list):
                     del busy[stream]
-                    idle.append(task.actor if isinstance(event, Done) else self._actor.remote(self._plan))
+                    if isinstance(event, Done):
+                        idle.append(task.actor)
+                    else:
+                        starting |= [self._start()]
                 yield task.job, event
         finally:
             self._shut_down()
+
+    def _start(self) -> tuple[Any, Any]:
+        """A new actor behind the promise that it is there."""
+        actor = self._actor.remote(self._plan)
+        return actor.ready.remote(), actor
+
+    def _settle(self, promise: Any, starting: dict[Any, Any]) -> list[Any]:
+        """The actor that has started; one that died with its node is started anew."""
+        actor = starting.pop(promise)
+        try:
+            self._ray.get(promise)
+        except self._ray.exceptions.RayError as error:
+            self._check()
+            self._failed_starts += 1
+            if self._failed_starts >= FAILED_STARTS:
+                raise EvalError(f"no worker starts on the Ray cluster: {str(error).splitlines()[0]}") from error
+            time.sleep(1)  # until the cluster knows that a node is gone
+            starting |= [self._start()]
+            return []
+        self._failed_starts = 0
+        return [actor]
 
     def _next(self, stream: Any) -> list[Any] | Done | Died:
         """What a stream of scores brings next."""
@@ -140,6 +173,9 @@ class RayWorker:
 
     def __init__(self, plan: Plan) -> None:
         self._worker = Worker(plan)
+
+    def ready(self) -> None:
+        """Returns once the actor has a place."""
 
     def run(self, job: Job) -> Iterator[list[Any]]:
         yield from self._worker.run(job)

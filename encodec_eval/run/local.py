@@ -12,6 +12,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
 from codec import CheckpointError
+from encodec_eval.run.accelerator import accelerated
 from encodec_eval.run.engine import ONE_THREAD, Died, Done, Event
 from encodec_eval.run.worker import Job, MachineError, Plan, Worker, explain
 
@@ -19,7 +20,10 @@ IDLE_EXIT_S = 5.0  # for what a worker has to clean up
 
 
 class LocalEngine:
-    """Worker processes of this machine, each with one thread. A dead one is replaced."""
+    """Worker processes of this machine, each with one thread. A dead one is replaced.
+
+    Systems on an accelerator share one process more: see `accelerator`.
+    """
 
     def __init__(self, plan: Plan, jobs: int) -> None:
         self._plan = plan
@@ -30,7 +34,11 @@ class LocalEngine:
             self._context.set_forkserver_preload(["encodec_eval.run.worker"])
 
     def run(self, queue: deque[Job]) -> Iterator[Event]:
-        slots = [_Slot(self._context, self._plan) for _ in range(min(self._jobs, len(queue)))]
+        with accelerated(self._plan, self._context) as plan:
+            yield from self._run(queue, plan)
+
+    def _run(self, queue: deque[Job], plan: Plan) -> Iterator[Event]:
+        slots = [_Slot(self._context, plan) for _ in range(min(self._jobs, len(queue)))]
         try:
             while queue or any(slot.job for slot in slots):
                 for slot in slots:

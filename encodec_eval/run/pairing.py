@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec.audio import resample, to_channels
+from codec.audio import MAX_RATE, MIN_RATE, resample, to_channels
 from encodec_eval.types import Metric, UndefinedError
 
 MAX_LAG_S = 0.05
@@ -20,11 +20,16 @@ class Pair:
     """A clip and what a system made of it, aligned at the clip's own rate; `lag_s` is the delay that was removed.
 
     `reference` is `[C, T]` at `sample_rate`. The output is resampled to that rate and brought to as many channels.
-    Raises `UndefinedError` where no metric has a meaning: NaN or infinite samples, a silent reference or output, or an
-    output that lacks more than 50 ms or exceeds the reference by more than 250 ms (decoders may pad the end).
+    Raises `UndefinedError` where no metric has a meaning: a wrong shape or rate, NaN or infinite samples, a silent
+    reference or output, or an output that lacks more than 50 ms or exceeds the reference by more than 250 ms (decoders
+    may pad the end).
     """
 
     def __init__(self, reference: Tensor, sample_rate: int, output: Tensor, output_rate: int) -> None:
+        if output.ndim != 2 or output.shape[0] not in (1, 2) or not output.numel():
+            raise UndefinedError(f"the output has shape {list(output.shape)}; expected [1 or 2, samples]")
+        if not MIN_RATE <= output_rate <= MAX_RATE:
+            raise UndefinedError(f"the output has {output_rate} Hz; expected {MIN_RATE} to {MAX_RATE}")
         if not torch.isfinite(output).all():
             raise UndefinedError("the output holds NaN or infinite samples")
         for name, wav in (("reference", reference), ("output", output)):

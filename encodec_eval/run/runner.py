@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from codec.files import write_atomically
 from encodec_eval.datasets import ClipSet
-from encodec_eval.files import write_atomically
 from encodec_eval.metrics import METRICS
 from encodec_eval.run import provenance
 from encodec_eval.run.engine import Died, Done, Engine
 from encodec_eval.run.journal import Journal, Key
 from encodec_eval.run.worker import Job, Plan, failures
 from encodec_eval.types import Clip, EvalError, Measure, Metric
+from encodec_eval.weights import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Run:
     plan: Plan
     choices: dict[str, object]
     command: list[str]
-    substitutions: tuple[str, ...] = ()  # what stands in for what was asked for, beside the set's own note
+    substitutions: tuple[str, ...] = ()  # substitutes for what was asked for, besides the set's own note
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -46,6 +47,10 @@ class Run:
             "versions": provenance.versions(self.packages),
             **self.choices,
         }
+        if self.plan.plugins:
+            settings["plugins"] = {metric.name: json.loads(metric.record) for metric in self.plan.plugins}
+        if weights := self.weights:
+            settings["weights"] = weights
         return dict(json.loads(json.dumps(settings)))
 
     @property
@@ -54,6 +59,16 @@ class Run:
         by_systems = (package for system in self.plan.systems for package in system.packages)
         by_metrics = (package for metric in self.plan.metrics for package in METRICS[metric].packages)
         return list(dict.fromkeys([*provenance.ALWAYS_USED, *by_systems, *by_metrics]))
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """The SHA-256 of every file of weights that the run's metrics read."""
+        return {name: sha256(name) for metric in self.plan.metrics for name in METRICS[metric].weights}
+
+    @property
+    def size(self) -> int:
+        """How many scores a complete run has."""
+        return len(self.clip_set.clips) * len(self.plan.cells)
 
     @property
     def keys(self) -> list[Key]:
@@ -77,14 +92,14 @@ def execute(
     started = time.monotonic()
     with Journal(run.folder, overwrite) as journal:
         config = open_config(run)
-        report(len(journal.scores))
+        report(len(journal))
         jobs = pending(run, journal)
         if not jobs:
             return
         config["sessions"].append(provenance.session(run.command))
         write_config(run.folder, config)
         consume(engine(run.plan), jobs, journal, report)
-        journal.sort(run.keys)
+        journal.sort((clip.id for clip in run.clip_set.clips), run.plan.cells)
         config["sessions"][-1]["wall_s"] = round(time.monotonic() - started, 1)
         write_config(run.folder, config)
 
@@ -101,10 +116,11 @@ def make_folder(folder: Path) -> None:
 def pending(run: Run, journal: Journal) -> deque[Job]:
     """What is left to do, by clip, the longest first: then no worker is left alone with a long one at the end."""
     jobs: deque[Job] = deque()
+    every = tuple(run.plan.cells)
     for clip in sorted(run.clip_set.clips, key=lambda clip: -clip.duration_s):
-        cells = tuple(cell for cell in run.plan.cells if (clip.id, *cell) not in journal.scores)
+        cells = journal.missing(clip.id, every)
         if cells:
-            jobs.append(Job(clip, cells))
+            jobs.append(Job(clip, tuple(cells)))
     return jobs
 
 
@@ -120,7 +136,7 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
         if isinstance(event, Died):
             if event.fatal:
                 raise EvalError(event.reason)
-            deaths += not (job.deaths and journal.scores)
+            deaths += not (job.deaths and len(journal))
             if deaths >= DEATHS_IN_A_ROW:
                 raise EvalError(f"{deaths} workers died one after the other without a score; the last {event.reason}")
             retry(job, event, queue, journal)
@@ -132,7 +148,7 @@ def consume(engine: Engine, queue: deque[Job], journal: Journal, report: Callabl
 
 def retry(job: Job, death: Died, queue: deque[Job], journal: Journal) -> None:
     """Queue what is left of a job in smaller parts, behind all others. One cell that was retried waits instead."""
-    left = [cell for cell in job.cells if (job.clip.id, *cell) not in journal.scores]
+    left = list(journal.missing(job.clip.id, job.cells))
     if not left:
         return
     if len(job.cells) == 1 and job.deaths:
@@ -183,7 +199,8 @@ def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
 
 
 def describe_clip(clip: Clip) -> dict[str, object]:
-    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3)}
+    known = {"domain": clip.domain} if clip.domain else {}
+    return {"id": clip.id, "speaker": clip.speaker, "seconds": round(clip.duration_s, 3), **known}
 
 
 def describe_metric(metric: Metric) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from torch import Tensor
 
 import codec.audio
 from codec import CheckpointError
-from encodec_eval.files import replacing
+from codec.files import replacing
 from encodec_eval.metrics import METRICS
+from encodec_eval.plugins.metrics import register
+from encodec_eval.plugins.outside import PluginMetric
 from encodec_eval.run.journal import codes_path
 from encodec_eval.run.pairing import Pair, measure
 from encodec_eval.types import Clip, Metric, Output, Score, System, UndefinedError
@@ -32,11 +35,13 @@ class MachineError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere."""
+    """What every job of a run shares. `codes_dir` is where the codes of each clip are kept, if anywhere; `plugins` are
+    those of the metrics that every process has to be told of."""
 
     systems: tuple[System, ...]
     metrics: tuple[str, ...]
     codes_dir: str | None = None
+    plugins: tuple[PluginMetric, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
@@ -59,6 +64,7 @@ class Worker:
         torch.set_num_threads(1)
         torch.backends.cudnn.deterministic = True
         self.plan = plan
+        register(plan.plugins)
 
     def run(self, job: Job) -> Iterator[list[Score]]:
         """The scores of a job, one list for each operating point. An error about the data is a score without a value.
@@ -67,6 +73,7 @@ class Worker:
         """
         try:
             wav, sample_rate = codec.audio.load(job.clip.path, job.clip.start, job.clip.frames)
+            reference = load_reference(job.clip, wav, sample_rate)
         except Exception as error:
             if not Path(job.clip.path).is_file():
                 raise MachineError(f"{job.clip.path} is no longer there") from error
@@ -74,9 +81,11 @@ class Worker:
             yield failures(job, job.cells, error)
             return
         for system in self.plan.systems:
-            yield from self._run_system(system, job, wav, sample_rate)
+            yield from self._run_system(system, job, wav, reference, sample_rate)
 
-    def _run_system(self, system: System, job: Job, wav: Tensor, sample_rate: int) -> Iterator[list[Score]]:
+    def _run_system(
+        self, system: System, job: Job, wav: Tensor, reference: Tensor, sample_rate: int
+    ) -> Iterator[list[Score]]:
         """Whatever cells are wanted, the system does all its points: what it does together, such as a batch that it
         decodes, decides the last digits, and may not depend on what an interrupted run left."""
         names = {point.name for point in system.points}
@@ -95,7 +104,7 @@ class Worker:
         for output in outputs:
             metrics = [METRICS[metric] for name, metric in cells if name == output.point.name]
             if metrics:
-                yield list(score(job.clip, wav, sample_rate, output, metrics))
+                yield list(score(job.clip, reference, sample_rate, output, metrics))
 
     def _keep_codes(self, outputs: Sequence[Output], clip: Clip) -> None:
         """The codes at the highest rate, `[K, N * F]` int16: the lower rates are its first rows."""
@@ -109,6 +118,16 @@ class Worker:
             np.save(file, codes.transpose(0, 1).flatten(1).to(torch.int16).numpy())
 
 
+def load_reference(clip: Clip, wav: Tensor, sample_rate: int) -> Tensor:
+    """What outputs are compared with: the clip's audio itself, or its reference of the same length and rate."""
+    if clip.reference is None:
+        return wav
+    reference, rate = codec.audio.load(clip.reference)
+    if reference.shape != wav.shape or rate != sample_rate:
+        raise ValueError(f"the reference {clip.reference} is not as long as the clip, or of another rate")
+    return reference
+
+
 def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Sequence[Metric]) -> Iterator[Score]:
     """The scores of one output, in the order of `metrics`. Raises `MachineError` where the machine failed."""
     pair: Pair | Exception
@@ -119,17 +138,30 @@ def score(clip: Clip, wav: Tensor, sample_rate: int, output: Output, metrics: Se
         pair = error
     for metric in metrics:
         try:
-            value, reason = evaluate(metric, output, clip.duration_s, pair), None
+            value, reason = evaluate(told(metric, clip), output, clip.duration_s, pair), None
         except Exception as error:
             raise_of_machine(error)
             value, reason = None, explain(error)
         yield Score(clip.id, output.point.name, metric.name, value, reason)
 
 
+def told(metric: Metric, clip: Clip) -> Metric:
+    """The metric with the clip's transcript, if it needs that."""
+    if not metric.transcript:
+        return metric
+    if clip.transcript is None:
+        raise UndefinedError("no transcript of this clip is known")
+    return replace(metric, function=partial(metric.function, transcript=clip.transcript))
+
+
 def evaluate(metric: Metric, output: Output, duration_s: float, pair: Pair | Exception) -> float:
     """A metric's value. Raises what kept the pair from being made, if the metric needs it."""
     if metric.kind == "output":
         return metric.function(output, duration_s)
+    if metric.kind == "codes":
+        if output.codes is None:
+            raise UndefinedError("this system has no codes")
+        return metric.function(output.codes.transpose(0, 1).flatten(1).numpy())
     if isinstance(pair, Exception):
         raise pair
     return metric.function(pair.lag_s) if metric.kind == "lag" else measure(metric, pair)

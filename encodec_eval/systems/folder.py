@@ -70,7 +70,7 @@ class DecodedFolder:
 
     def process(self, wav: Tensor, sample_rate: int, points: Sequence[Point], clip: Clip | None = None) -> list[Output]:
         if clip is None:
-            raise EvalError("decoded files are found by the clip they belong to, and none was given")
+            raise EvalError("decoded files are found by their clip; no clip was given")
         audio, rate = codec.audio.load(find(self.folder, clip, AUDIO_SUFFIXES))
         size = find(self.compressed, clip).stat().st_size if self.compressed else None
         return [Output(point, audio, rate, file_bytes=size) for point in points]
@@ -101,7 +101,7 @@ def find(folder: str, clip: Clip, suffixes: Sequence[str] | None = None) -> Path
     found = [path for path in found if suffixes is None or path.suffix.lower() in suffixes]
     exact = [path for path in found if path.relative_to(folder).with_suffix("").as_posix() == clip.id]
     if len(exact or found) != 1:
-        raise EvalError(f"{folder} has {len(found)} files for clip {clip.id}; one is needed")
+        raise EvalError(f"{folder} has {len(found)} files for clip {clip.id}; expected one")
     return (exact or found)[0]
 
 

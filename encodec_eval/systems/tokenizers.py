@@ -1,4 +1,4 @@
-"""Audio tokenizers of transformers, so that EnCodec stands beside its successors. Needs the extra [transformers]."""
+"""Audio tokenizers of transformers, to compare EnCodec with its successors. Needs the extra [transformers]."""
 
 import argparse
 import hashlib

@@ -11,6 +11,16 @@ $tiny --systems encodec opus mp3 anchors identity --lm --reference opus@6 --over
 python -m encodec_eval --set clips-48k --model encodec_48khz_tiny --systems encodec opus mp3 anchors identity \
     --metrics si_snr log_mel visqol_audio --overwrite --out $out/clips-48k_encodec_48khz_tiny+opus+mp3+lowpass+identity
 
+# With the extra [perceptual] too. A quarter of an hour on one core.
+python -m encodec_eval --set librispeech-mini librispeech-mini+noisy clips-48k --limit 2 --model encodec_24khz_tiny \
+    --systems encodec opus identity --bandwidths 1.5 6 24 --opus-kbps 12 24 --metrics all --overwrite \
+    --out $out/perceptual
+for layout in encodec dac codec-superb bigcodec; do
+    python -m encodec_eval report $out/perceptual --layout $layout
+done
+rm $out/perceptual/rate_*  # 12 MB of curves, of two clips each
+sed -i '/^!\[rate_/,+1d' $out/perceptual/report.md
+
 # Over a line; Opus needs libopus (Debian: libopus0).
 line="$tiny --jobs 1 --overwrite"
 $line --systems encodec opus --bandwidths 6 12 --through loss=0,0.02,0.05,0.1,0.2:burst=2 --limit 10 --out $out/line/loss
@@ -25,6 +35,8 @@ python -m encodec_eval mushra --set librispeech-mini --model encodec_24khz_tiny 
 python -m encodec_eval mushra simulate listening_test --faulty 3
 python -m encodec_eval mushra analyze listening_test/simulated.csv --out $out/mushra
 cp listening_test/manifest.json $out/mushra/
+python -m encodec_eval agree $out/librispeech-mini_encodec_24khz_tiny+opus+mp3+lowpass+identity $out/mushra \
+    --out $out/agreement
 
 # Speeds need a machine that does nothing else.
 python -m encodec_eval speed --budget 25 --out $out/speed

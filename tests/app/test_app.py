@@ -253,7 +253,7 @@ def test_an_opened_file_has_nothing_to_compare_with_and_no_empty_columns(tmp_pat
         assert shown.player["compared"] is False
         assert "file, kbps" in shown.numbers
         assert not re.search("SI-SNR|PESQ|with LM, kbps|…|–", shown.numbers)
-        assert ("cannot be checked" in shown.numbers) == (not lm), "version 0 alone has no check sum"
+        assert ("cannot be checked" in shown.numbers) == (not lm), "version 0 alone has no checksum"
     shown = last(page.on_example(0)(TINY, [], shown.session, VISITOR))
     assert shown.player["compared"] is True
 

@@ -289,7 +289,7 @@ def test_a_run_can_be_cancelled(page, url, tmp_path):
     codec.audio.save(tmp_path / "long.wav", noise(0, 25), 24000)
     upload(opened(page, url), tmp_path / "long.wav")
     page.get_by_role("button", name="Cancel").click(timeout=60_000)
-    page.get_by_text("Cancelled: what was done").wait_for(timeout=60_000)
+    page.get_by_text("Cancelled: showing what was finished").wait_for(timeout=60_000)
     assert not page.get_by_role("button", name="Cancel").is_visible()
 
 
@@ -300,7 +300,7 @@ def test_radios_are_a_group_for_the_keyboard_and_accordions_say_their_state(page
     page.keyboard.press("ArrowDown")
     assert page.evaluate("getComputedStyle(document.activeElement.closest('label')).outlineStyle") == "solid"
     page.get_by_text("48 kHz stereo").wait_for()
-    for name in ("Model", "Opus beside it"):
+    for name in ("Model", "Compare with Opus"):
         assert page.get_by_role("group", name=name).count() == 1, name
     unfolds = page.get_by_role("button", name="Download the files")
     assert unfolds.get_attribute("aria-expanded") == "false"
@@ -310,30 +310,119 @@ def test_radios_are_a_group_for_the_keyboard_and_accordions_say_their_state(page
     assert unfolds.get_attribute("aria-expanded") == "true"
 
 
+LOOKS = """
+globalThis.looks = (element) => [element, element.closest("label"), element.nextElementSibling].filter(Boolean)
+  .map(getComputedStyle).map((s) => [s.outline, s.boxShadow, s.borderColor, s.backgroundColor].join()).join();
+globalThis.reached = [];
+"""
+FOCUSED = """() => {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  if (!element || element === document.body || element.wasFocused) return;
+  element.wasFocused = true;
+  reached.push([element, looks(element)]);
+}"""
+UNMARKED = """() => {
+  document.activeElement.blur();
+  const same = reached.filter(([element, look]) => element.isConnected && looks(element) === look);
+  return same.map(([element]) => element.outerHTML.slice(0, 200));
+}"""
+UNREACHED = """() => {
+  const found = [];
+  const look = (root) => root.querySelectorAll("*").forEach((each) => {
+    if (each.shadowRoot) look(each.shadowRoot);
+    if (!each.matches("button, a[href], input, select, textarea, summary, [tabindex='0']")) return;
+    if (each.disabled || each.wasFocused || each.tabIndex < 0) return;
+    if (!each.checkVisibility({ visibilityProperty: true, opacityProperty: false })) return;
+    const group = each.type === "radio" && each.name && [...root.querySelectorAll(`[name="${each.name}"]`)];
+    if (group && group.some((radio) => radio.wasFocused)) return;  // arrow keys move in it
+    found.push(each.outerHTML.slice(0, 200));
+  });
+  look(document);
+  return found;
+}"""
+
+
+def test_every_control_is_reached_with_the_tab_key_and_shows_it(page, url):
+    opened(page, url)
+    for state in ("empty", "with a clip"):
+        if state == "with a clip":
+            page.get_by_role("button", name="Guitar").click()
+            worked_out(page)
+            for name in (*COMPARISONS, "Download the files"):
+                page.get_by_role("button", name=name).click()
+            page.locator("#files a").first.wait_for()
+            page.wait_for_function("document.querySelector('blind-test')?.player.buffers?.length === 3")
+        page.evaluate(f"document.activeElement.blur(); scrollTo(0, 0); {LOOKS}")
+        for _ in range(150):
+            page.keyboard.press("Tab")
+            page.evaluate(FOCUSED)
+        assert page.evaluate("reached.length") > (10 if state == "empty" else 30), state
+        assert not page.evaluate(UNREACHED), state
+        assert not page.evaluate(UNMARKED), state
+
+
+def test_a_visitor_without_a_mouse_hears_compares_and_leaves(page, url):
+    def press(element, key):
+        element.focus()
+        page.keyboard.press(key)
+
+    opened(page, url)
+    press(page.get_by_role("button", name="Guitar"), "Enter")
+    page.wait_for_function(f"{PLAYER}?.buffers?.length === 7", timeout=90_000)
+    worked_out(page)
+    player = page.locator("#player")
+    press(player.get_by_role("button", name="Play", exact=True), "Space")
+    page.wait_for_function(f"{PLAYER}.probe().position > 0.2")
+    press(player.get_by_role("button", name="24 kbps").first, "Enter")
+    page.wait_for_function(f"{PLAYER}.probe().gains[5] === 1")
+    press(player.get_by_role("button", name="Loop"), "Space")
+    assert player.get_by_role("button", name="Loop").get_attribute("aria-pressed") == "false"
+    press(player.get_by_role("button", name="Pause", exact=True), "Space")
+    before = page.evaluate(f"{PLAYER}.probe().position")
+    press(player.get_by_role("slider", name="Position"), "ArrowRight")
+    page.wait_for_function(f"Math.abs({PLAYER}.probe().position - {before}) > 0.05")
+    press(page.get_by_role("button", name="See what changed"), "Space")
+    press(page.locator("#Version-to-see").get_by_role("radio", checked=True), "ArrowRight")
+    page.wait_for_function("document.querySelectorAll('#picture img').length === 4", timeout=60_000)
+    press(page.get_by_role("checkbox", name="24 kbps"), "Space")
+    page.wait_for_function(f"{PLAYER}?.buffers?.length === 8", timeout=90_000)
+    press(page.get_by_role("button", name="Change clip"), "Enter")
+    page.locator("clip-input").wait_for()
+    assert page.evaluate("document.activeElement.closest('#examples') !== null"), "the focus is lost"
+
+
 def noise(seed, seconds):
     return 0.1 * torch.randn(1, round(24000 * seconds), generator=torch.Generator().manual_seed(seed))
 
 
-def test_twenty_visitors_at_once_get_their_own_audio(url, tmp_path):
+def test_twenty_visitors_at_once_get_their_own_results(url, tmp_path):
+    """Three results each: a clip at every bandwidth, an encoded file, and that file decoded."""
     clips = [noise(i, 0.5 + 0.02 * i) for i in range(20)]
     for i, wav in enumerate(clips):
         codec.audio.save(tmp_path / f"{i}.wav", wav, 24000)
 
     def visit(i):
         client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path / f"visitor{i}"))
-        return client.predict(gradio_client.handle_file(tmp_path / f"{i}.wav"), TINY, api_name="/reconstruct")
+        clip = gradio_client.handle_file(tmp_path / f"{i}.wav")
+        rows, files = client.predict(clip, TINY, api_name="/reconstruct")
+        made = client.predict(clip, TINY, 6.0, False, api_name="/encode")
+        decoded = client.predict(gradio_client.handle_file(made), api_name="/decode")
+        return rows, files, made, decoded
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(visit, range(20)))
     model = codec.load_model(TINY)
-    for i, (rows, files) in enumerate(answers):
+    own = 0
+    for i, (rows, files, made, decoded) in enumerate(answers):
         wav, _ = codec.audio.load(tmp_path / f"{i}.wav")
         codes = model.encode(wav[None], bandwidth=6.0).audio_codes
         wanted = model.decode(codes, [None]).audio_values[0, :, : wav.shape[-1]].clamp(-1, 1)
-        found, _ = codec.audio.load(files[2])
-        assert found.shape == wanted.shape, f"visitor {i} got another's audio"
-        assert (found - wanted).abs().max() < 2**-15 + 1e-4, f"visitor {i} got another's audio"
         assert [row["nominal_kbps"] for row in rows] == [1.5, 3.0, 6.0, 12.0, 24.0]
+        found = [codec.audio.load(files[2])[0], codec.decompress(Path(made).read_bytes(), model)[0].clamp(-1, 1)]
+        found.append(codec.audio.load(decoded)[0])
+        own += sum(each.shape == wanted.shape and float((each - wanted).abs().max()) < 2**-14 for each in found)
+    assert own == 60
 
 
 def test_endpoints_name_the_models_and_refuse_paths_of_the_server(url):

@@ -27,35 +27,49 @@ pytestmark = pytest.mark.slow
 SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
 TINY = "encodec_24khz_tiny"
 START_S = 120
+CLIPS, MOST_GROWTH_MB = 40, 30  # in the second half; 75 MB without a bound on the cache of oneDNN
 
 
 @contextmanager
-def started(folder, **variables):
-    """The URL of the app, whose process ends with the block."""
+def started(folder, command=("app.py",), end=signal.SIGTERM, **variables):
+    """The URL of the app, whose process group ends with the block by the signal `end`, and its process."""
     environment = {**os.environ, "TMPDIR": str(folder), "GRADIO_SERVER_NAME": "127.0.0.1", **variables}
     log = folder.parent / "app.log"
     with log.open("w") as output:
-        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
         try:
             deadline = time.monotonic() + START_S
             while not (url := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, f"no server after {START_S} s: {log.read_text()}"
                 time.sleep(0.2)
-            yield url[0]
+            yield url[0], process
         finally:
-            process.send_signal(signal.SIGTERM)
+            os.killpg(process.pid, end)
             process.wait(60)
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    random_48khz(folder / "stereo_random")
-    (folder / "temporary").mkdir()
-    with started(folder / "temporary", ENCODEC_MODELS=str(folder / "stereo_random")) as url:
+def served(tmp_path_factory):
+    """The folder for temporary files that the app of `url` uses."""
+    folder = tmp_path_factory.mktemp("served") / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(served):
+    random_48khz(served.parent / "stereo_random")
+    with started(served, ENCODEC_MODELS=str(served.parent / "stereo_random")) as (url, _):
         yield url
-    left = list((folder / "temporary").glob("encodec-app-*"))
+    left = list(served.glob("encodec-app-*"))
     assert not left, f"the app left {left} behind"
 
 
@@ -184,3 +198,99 @@ def test_wrong_types_are_refused_by_name_over_the_wire(url, data, message):
     answer = httpx.get(f"{url}/gradio_api/call/encode/{event}", timeout=60).text
     assert message in answer
     assert "Traceback" not in answer
+
+
+def test_a_call_leaves_no_empty_file(url, served, tmp_path):
+    save_noise(tmp_path / "clip.wav", 1)
+    client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path))
+    made = client.predict(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, 6, False, api_name="/encode")
+    client.predict(gradio_client.handle_file(made), api_name="/decode")
+    [folder] = served.glob("encodec-app-*")
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
+    assert files
+    assert all(path.stat().st_size for path in files)
+
+
+# The app as `python app.py` starts it, but what is old goes after seconds.
+SHORT_LIVED = """
+import runpy
+from encodec_eval.demo import settings
+settings.KEEP_S, settings.CLEAN_EVERY_S = 25, 5
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+@pytest.mark.browser
+def test_an_example_still_loads_after_everything_old_was_deleted(page, tmp_path):
+    (tmp_path / "temporary").mkdir()
+    buffers = "document.querySelector('#player sync-player')?.buffers?.length === 7"
+    with started(tmp_path / "temporary", ("-c", SHORT_LIVED)) as (url, _):
+        save_noise(tmp_path / "clip.wav", 1)
+        client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path))
+        client.predict(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, 6, False, api_name="/encode")
+        for visit in ("first", "after expiry"):
+            page.goto(url)
+            page.get_by_role("button", name="Guitar").click()
+            page.wait_for_function(buffers, timeout=90_000)
+            page.wait_for_function("!document.querySelector('#numbers').innerText.includes('…')", timeout=90_000)
+            if visit == "first":
+                deadline = time.monotonic() + START_S
+                while list((tmp_path / "temporary").rglob("clip*.wav")):
+                    assert time.monotonic() < deadline, "what a visitor uploaded is still there"
+                    time.sleep(1)
+
+
+def test_ctrl_c_ends_the_app_without_a_traceback(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    save_noise(tmp_path / "clip.wav", 1)
+    with started(tmp_path / "temporary", end=signal.SIGINT) as (url, process):
+        client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path))
+        client.predict(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, api_name="/reconstruct")
+        client.submit(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, api_name="/reconstruct")
+        time.sleep(1)  # it ends amid a call
+    said = (tmp_path / "app.log").read_text()
+    assert process.returncode == 0, said
+    assert not re.findall("Traceback|Exception|Error|Invalid file descriptor", said), said
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+# How many event loops are open before and after: an open one can complain when it is collected.
+LOOPS = """
+import asyncio, gc, app
+def count():
+    loops = [each for each in gc.get_objects() if issubclass(type(each), asyncio.AbstractEventLoop)]
+    return sum(not loop.is_closed() and not loop.is_running() for loop in loops)
+app.demo.launch(**app.LAUNCH, prevent_thread_lock=True, quiet=True)
+before = count()
+app.api.close_event_loops()
+print("open:", before, count())
+"""
+
+
+def test_no_event_loop_of_gradio_is_left_to_complain(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "GRADIO_SERVER_NAME": "127.0.0.1"}
+    run = subprocess.run([sys.executable, "-c", LOOPS], cwd=ROOT, env=environment, capture_output=True, text=True)
+    before, after = map(int, re.search(r"open: (\d+) (\d+)", run.stdout).groups())
+    assert before > 0, "Gradio closes its loops itself now: close_event_loops can go"
+    assert after == 0
+
+
+def resident_mb(pid):
+    """Memory of a process and its children."""
+    children = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    pids = [pid, *map(int, children.split())]
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in pids)
+    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+def test_memory_does_not_grow_with_the_number_of_clips(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    used = []
+    with started(tmp_path / "temporary") as (url, process):
+        for clip in range(CLIPS):
+            save_noise(tmp_path / "clip.wav", 1, 0.5 + 0.5 * clip / CLIPS)
+            client = gradio_client.Client(url, verbose=False, download_files=str(tmp_path))
+            client.predict(gradio_client.handle_file(tmp_path / "clip.wav"), TINY, api_name="/reconstruct")
+            used.append(resident_mb(process.pid))
+    assert used[-1] - used[CLIPS // 2] < MOST_GROWTH_MB, used

@@ -12,7 +12,7 @@ import torch
 
 import codec
 from codec import ecdc
-from codec.ecdc import container
+from codec.ecdc import read_header
 
 RECORDINGS = Path("encodec_eval/data/librispeech-mini")
 
@@ -26,9 +26,9 @@ def row(
     for clip in clips:
         data, coded = codec.compress(model, clip, bandwidth), codec.compress(model, clip, bandwidth, lm)
         plain += len(data)
-        codes += len(data) - len(container.read_header(io.BytesIO(data)).to_bytes())
+        codes += len(data) - len(read_header(io.BytesIO(data)).to_bytes())
         portable += len(coded)
-        entropy_coded += sum(size for size, _ in container.read_header(io.BytesIO(coded)).segments)
+        entropy_coded += sum(size for size, _ in read_header(io.BytesIO(coded)).entries)
     kbps = [8 * size / 1000 / seconds for size in (codes, plain, entropy_coded, portable)]
     return dict(zip(("payload", "file", "LM payload", "LM file"), kbps, strict=True))
 

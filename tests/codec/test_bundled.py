@@ -8,13 +8,22 @@ import transformers
 from torch import Tensor
 
 import codec
+import encodec_eval
 from codec import audio, hub
 from tests.oracles import assert_same_codes
 
-DATA = Path("encodec_eval/data")
+DATA = Path(encodec_eval.__file__).parent / "data"
 SPEECH = DATA / "librispeech-mini/test-other/1688/142285/1688-142285-0001.flac"
 GUITAR = DATA / "clips-48k/guit_em9.flac"
-CLIPS = [("encodec_24khz_tiny", SPEECH, 7.0), ("encodec_48khz_tiny", GUITAR, 12.0)]  # least SNR at the highest rate, dB
+LEAST_DB = {"encodec_48khz_tiny": 12.0}  # SNR at the highest rate; others reach 7 dB
+
+
+def _clip(name: str) -> Path:
+    config = codec.EncodecConfig.from_pretrained(name)
+    return GUITAR if config.audio_channels == 2 else SPEECH
+
+
+CLIPS = [(name, _clip(name), LEAST_DB.get(name, 7.0)) for name in hub.bundled_models()]
 
 
 def clip_for(model: codec.EncodecModel, path: Path, duration_s: float = 4.0) -> Tensor:
@@ -28,8 +37,8 @@ def round_trip(model: codec.EncodecModel, x: Tensor, bandwidth: float) -> Tensor
     return model.decode(encoded.audio_codes, encoded.audio_scales).audio_values[..., : x.shape[-1]]
 
 
-def test_every_bundled_model_is_tested_here():
-    assert hub.bundled_models() == sorted(name for name, _, _ in CLIPS)
+def test_the_bundled_models_are_found():
+    assert {"encodec_24khz_tiny", "encodec_48khz_tiny"} <= set(hub.bundled_models())
 
 
 @pytest.mark.parametrize(("name", "path", "least_db"), CLIPS)

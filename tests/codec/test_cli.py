@@ -136,7 +136,7 @@ def test_errors_are_one_line_and_leave_nothing(clip, tmp_path, capsys):
         (["compress", str(tmp_path / "text.wav"), *MODEL], "is not audio"),
         (["compress", str(clip), "-b", "7", *MODEL], "Select one of"),
         (["compress", str(clip), "--model", "nosuch"], "no model 'nosuch'"),
-        (["compress", str(clip), "--lm-weights", str(packed), *MODEL], "no language model"),
+        (["compress", str(clip), "--lm-weights", str(packed), *MODEL], "is not a readable language model"),
         (["decompress", str(packed), str(tmp_path / "out.wav")], "not an .ecdc file"),
         (["info", str(packed)], "not an .ecdc file"),
     ]:

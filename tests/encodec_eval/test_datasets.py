@@ -54,6 +54,9 @@ def test_the_layout_of_librispeech(tmp_path):
         ("ljspeech", "LJSpeech-1.1/wavs/LJ001-0001.wav", None),
         ("musdb", "musdb18hq/test/Some Track/mixture.wav", None),
         ("gtzan", "genres/blues/blues.00000.wav", None),
+        ("daps", "daps/clean/f10_script2_clean.wav", "f10"),
+        ("ears", "EARS/p104/emo_adoration_freeform.wav", "p104"),
+        ("audioset", "audioset/eval/YabcdEFGH_k0.flac", None),
     ],
 )
 def test_layouts_of_the_other_corpora(tmp_path, name, path, speaker):
@@ -168,6 +171,29 @@ def test_a_draw_is_fixed_and_balanced():
     assert draw(clips, 99, seed=0) == list(clips)
     with pytest.raises(EvalError, match="at least 1, not 0"):
         draw(clips, 0, seed=0)
+
+
+def test_a_draw_of_a_length():
+    clips = bundled_set("librispeech-mini").clips
+    drawn = draw(clips, None, seed=0, max_seconds=60)
+    assert 50 < sum(clip.duration_s for clip in drawn) <= 60
+    assert drawn == draw(clips, None, seed=0, max_seconds=60)
+    counts = [sum(clip.speaker == speaker for clip in drawn) for speaker in {c.speaker for c in clips}]
+    assert max(counts) - min(counts) <= 1
+    assert len(draw(clips, 3, seed=0, max_seconds=60)) == 3
+    assert draw(clips, None, seed=0, max_seconds=1e6) == list(clips)
+    with pytest.raises(EvalError, match=r"no clip is as short as 0.1 s; the shortest has "):
+        draw(clips, None, seed=0, max_seconds=0.1)
+
+
+def test_subsets_of_a_corpus_by_speaker(tmp_path):
+    for speaker in ("p001", "p099", "p100", "p101", "p102", "p107"):
+        write(tmp_path / f"EARS/{speaker}/rainbow_01_fast.wav")
+    speakers = {
+        subset: [clip.speaker for clip in load_set(f"ears:{subset}", tmp_path, download=False).clips]
+        for subset in CORPORA["ears"].subsets
+    }
+    assert speakers == {"test": ["p102", "p107"], "valid": ["p100", "p101"], "train": ["p001", "p099"]}
 
 
 def test_the_middle_of_a_long_clip():

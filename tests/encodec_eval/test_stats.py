@@ -137,9 +137,48 @@ def test_bjontegaard_intervals_are_the_deltas_of_the_means_and_leave_out_speaker
     assert np.isnan(alone.quality.low)
 
 
-def test_perplexity_by_hand():
-    assert stats.perplexity([5, 5, 5, 5, 0]) == pytest.approx((2, 4))
-    assert stats.perplexity([7]) == pytest.approx((0, 1))
+def curves(clips: int, speakers: int, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
+    """Rates and qualities `[clips, 4]` of a codec and an anchor, some missing, and the speaker of each clip."""
+    generator = np.random.default_rng(seed)
+    speaker = generator.integers(speakers, size=clips)
+    voice = generator.normal(0, 0.3, speakers)[speaker][:, None]
+    rates = np.array([1.5, 3, 6, 12]) * np.exp(generator.normal(0, 0.05, (clips, 4)))
+    quality = 1 + np.log2([1.5, 3, 6, 12]) + voice + generator.normal(0, 0.2, (clips, 4))
+    quality[generator.random((clips, 4)) < 0.05] = np.nan
+    return [rates, quality + 0.3, rates[::-1], quality], speaker
+
+
+def test_bjontegaard_intervals_are_those_of_computing_the_deltas_without_each_speaker():
+    tables, speaker = curves(60, 12)
+    found = stats.bjontegaard_intervals(*tables, speaker)
+    names = np.unique(speaker)
+    without = [stats.bjontegaard(*(np.nanmean(table[speaker != name], axis=0) for table in tables)) for name in names]
+    _, half = stats.jackknife(
+        found.quality.mean, np.array([each.quality for each in without]), stats.Groups.of(speaker)
+    )
+    assert (found.quality.low, found.quality.high) == pytest.approx(
+        (found.quality.mean - half, found.quality.mean + half), rel=1e-12
+    )
+
+
+def test_blocks_of_speakers_give_about_the_interval_of_single_speakers(monkeypatch):
+    tables, speaker = curves(3000, 300)
+    single = stats.bjontegaard_intervals(*tables, speaker)
+    monkeypatch.setattr(stats, "MOST_BLOCKS", 100)
+    blocks = stats.bjontegaard_intervals(*tables, speaker)
+    assert blocks.quality.mean == single.quality.mean
+    for one, other in ((single.quality, blocks.quality), (single.rate_percent, blocks.rate_percent)):
+        assert other.high - other.low == pytest.approx(one.high - one.low, rel=0.2)
+    assert stats.Groups.of(speaker).blocks(100).sizes.sum() == 3000
+    assert len(stats.Groups.of(speaker).blocks(100).sizes) == 100
+
+
+def test_groups_of_what_is_kept():
+    groups = stats.Groups.of(["a", "b", "b", "c"])
+    kept = groups.subset(np.array([True, False, True, False]))
+    assert (kept.membership.tolist(), kept.sizes.tolist()) == ([0, 1], [1, 1])
+    assert groups.subset(np.ones(4, dtype=bool)) is groups
+    assert groups.sums(np.array([[1.0], [2], [3], [4]])).tolist() == [[1], [5], [4]]
 
 
 def noise(generator: np.random.Generator, kind: str, *size: int) -> np.ndarray:

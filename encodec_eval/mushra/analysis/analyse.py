@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from encodec_eval.mushra.analysis import paper, statistics
+from encodec_eval.mushra.analysis import domains, statistics
 from encodec_eval.mushra.analysis.ratings import SIMULATED
 from encodec_eval.mushra.analysis.screening import Dropped
 from encodec_eval.mushra.manifest import REFERENCE, Manifest
@@ -25,6 +25,7 @@ class Analysis:
     dropped: Sequence[Dropped]
     summary: pd.DataFrame
     by_item: pd.DataFrame
+    by_domain: pd.DataFrame
     friedman: dict[str, float]
     pairs: pd.DataFrame
     agreement: pd.DataFrame
@@ -66,12 +67,13 @@ def analyse(ratings: pd.DataFrame, manifest: Manifest | None, preset: str, dropp
         title=(manifest.title if manifest else "Listening test") + (" (simulated listeners)" if simulated else ""),
         preset=preset,
         simulated=simulated,
-        clean_speech=manifest is not None and str(manifest.settings.get("set")).startswith(paper.SPEECH_SETS),
+        clean_speech=manifest is not None and domains.clean_speech(manifest),
         ratings=kept,
         heard=ratings["listener"].nunique(),
         dropped=dropped,
         summary=statistics.summarise(kept),
         by_item=by_item,
+        by_domain=domains.summarise(kept, manifest),
         friedman=statistics.friedman(means),
         pairs=statistics.compare_pairs(means),
         agreement=statistics.agreement(kept),

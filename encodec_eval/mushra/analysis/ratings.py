@@ -26,7 +26,7 @@ def read_ratings(paths: Sequence[Path], manifest: Manifest | None = None) -> pd.
     """
     frames = [_read_one(path) for path in paths]
     if not frames:
-        raise EvalError("no results given; at least one CSV file is needed")
+        raise EvalError("no results given; expected at least one CSV file")
     rows = pd.concat(frames, ignore_index=True)
     if manifest is not None:
         rows = _translate(rows, manifest)

@@ -35,6 +35,17 @@ def overall_table(analysis: Analysis) -> pd.DataFrame:
     return table if any(table["paper, quoted"]) else table.drop(columns="paper, quoted")
 
 
+def domain_table(analysis: Analysis) -> pd.DataFrame:
+    """Mean ± interval as text: a row a condition, a column a domain, and one over all."""
+    stacked = pd.concat([analysis.by_domain, analysis.summary.assign(domain="all")])
+    cells = [plus_minus(mean, half) for mean, half in zip(stacked["mean"], stacked["ci95"], strict=True)]
+    wide = stacked.assign(cell=cells).pivot(index="condition", columns="domain", values="cell")
+    order = analysis.summary.sort_values("mean", ascending=False)["condition"]
+    wide = wide.loc[order, list(dict.fromkeys(stacked["domain"]))].fillna("-")
+    wide.index = pd.Index([figures.condition_label(name) for name in wide.index], name="condition")
+    return wide.reset_index()
+
+
 def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """Comparisons as text."""
     return pd.DataFrame(
@@ -72,6 +83,8 @@ def markdown_report(analysis: Analysis) -> str:
             else ""
         )
     )
+    if len(analysis.by_domain):
+        parts += ["## By domain", markdown(domain_table(analysis)), "Mean and 95 % interval over listeners' means."]
     parts += ["## Listeners dropped", dropped_text(analysis.dropped)]
     parts += [
         "## Comparisons",
@@ -101,6 +114,7 @@ def write_report(analysis: Analysis, folder: Path) -> None:
     title = analysis.title
     order = list(analysis.summary.sort_values("mean", ascending=False)["condition"])
     tables = {"summary": analysis.summary, "by_item": analysis.by_item, "pairs": analysis.pairs}
+    tables |= {"by_domain": analysis.by_domain} if len(analysis.by_domain) else {}
     tables |= {"agreement": analysis.agreement, "correlations": analysis.correlations}
     tables["dropped"] = pd.DataFrame([asdict(each) for each in analysis.dropped], columns=["listener", "reason"])
     for name, table in tables.items():

@@ -10,7 +10,9 @@ import torch
 
 import codec
 from codec.ecdc import container
-from codec.ecdc.container import Header, Piece, Writer, piece_frames
+from codec.ecdc import header as header_module
+from codec.ecdc.container import Segment, Writer, segment_frames
+from codec.ecdc.header import Header, read_header
 from codec.lm.model import LanguageModel, LanguageModelConfig
 
 FOLDER = Path(__file__).parent / "seeds"
@@ -39,9 +41,9 @@ def file_of(audio_length: int, config: codec.EncodecConfig, lm: LanguageModel | 
     """A valid file of random codes."""
     generator = torch.Generator().manual_seed(audio_length)
     writer = Writer(Header(version, "toy", 0, 2, lm is not None, lm_name="lm" if version else ""), config, lm)
-    for frames in piece_frames(config, audio_length):
+    for frames in segment_frames(config, audio_length):
         codes = torch.randint(config.codebook_size, (2, frames), generator=generator)
-        writer.add(Piece(codes, 0.5 if config.normalize else None))
+        writer.add(Segment(codes, 0.5 if config.normalize else None))
     file = io.BytesIO()
     writer.finish(file, audio_length)
     return file.getvalue()
@@ -52,10 +54,10 @@ def read_entry(data: bytes) -> None:
     config = CONFIGS[data[0] % len(CONFIGS)]
     file = io.BytesIO(data[PREFIX:])
     with checksums(not data[0] & NO_CHECKSUMS):
-        header = container.read_header(file)
+        header = read_header(file)
         lm = LM if header.lm else None
         pieces = list(container.read(file, header, config, lm, skip_damaged=bool(data[0] & SKIP_DAMAGED)))
-    frames = sum(piece_frames(config, header.audio_length))
+    frames = sum(segment_frames(config, header.audio_length))
     decoded = [piece.codes for piece in pieces if piece.codes is not None]
     assert all(int(codes.min()) >= 0 and int(codes.max()) < config.codebook_size for codes in decoded)
     if len(decoded) == len(pieces):
@@ -64,9 +66,10 @@ def read_entry(data: bytes) -> None:
 
 def checksums(wanted: bool) -> contextlib.AbstractContextManager[object]:
     """Within it every CRC32 of the container is 0, unless `wanted`."""
-    if wanted:
-        return contextlib.nullcontext()
-    return mock.patch.object(container, "zlib", SimpleNamespace(crc32=lambda data, value=0: 0))
+    stack = contextlib.ExitStack()
+    for module in () if wanted else (container, header_module):
+        stack.enter_context(mock.patch.object(module, "zlib", SimpleNamespace(crc32=lambda data, value=0: 0)))
+    return stack
 
 
 def write_seeds() -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import codec
 from codec import ecdc
 from codec.ecdc import container
-from codec.ecdc.container import PIECE_FRAMES, Header, Piece, Writer, read, read_header
+from codec.ecdc.container import SEGMENT_FRAMES, Segment, Writer, read
+from codec.ecdc.header import Header, read_header
 from codec.errors import EcdcError
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from tests.codec.ecdc.corpus import LM
@@ -124,10 +125,10 @@ def file_of(codes: torch.Tensor, config: codec.EncodecConfig, lm=None, version: 
     start = 0
     if config.chunk_length is not None:
         length = sum(1 for _ in range(0, codes.shape[-1], 50)) * config.chunk_stride
-    for frames in container.piece_frames(config, length):
+    for frames in container.segment_frames(config, length):
         piece = codes[:, start : start + frames]
         writer.add(
-            Piece(torch.nn.functional.pad(piece, (0, frames - piece.shape[1])), scale if config.normalize else None)
+            Segment(torch.nn.functional.pad(piece, (0, frames - piece.shape[1])), scale if config.normalize else None)
         )
         start += frames
     file = io.BytesIO()
@@ -135,7 +136,7 @@ def file_of(codes: torch.Tensor, config: codec.EncodecConfig, lm=None, version: 
     return file.getvalue()
 
 
-def codes_of(data: bytes, config: codec.EncodecConfig, lm=None, **options) -> list[Piece]:
+def codes_of(data: bytes, config: codec.EncodecConfig, lm=None, **options) -> list[Segment]:
     file = io.BytesIO(data)
     return list(read(file, read_header(file), config, lm, **options))
 
@@ -197,9 +198,9 @@ def test_damaged_segments_are_named_and_the_others_decode():
     data = file_of(codes, config, lm, version=1)
     whole = codes_of(data, config, lm)
     header = read_header(io.BytesIO(data))
-    first = len(data) - sum(size for size, _ in header.segments)
+    first = len(data) - sum(size for size, _ in header.entries)
     damaged = bytearray(data)
-    damaged[first + header.segments[0][0] + 6] ^= 4
+    damaged[first + header.entries[0][0] + 6] ^= 4
     with pytest.raises(EcdcError, match=f"segment 1 of {len(whole)} is damaged: its checksum differs"):
         codes_of(bytes(damaged), config, lm)
     pieces = codes_of(bytes(damaged), config, lm, skip_damaged=True)
@@ -211,9 +212,9 @@ def test_damaged_segments_are_named_and_the_others_decode():
 
 def test_swapped_segments_are_damage():
     config, (lm, _) = tiny_config(chunked=False), language_model(64, 2)
-    codes = torch.randint(64, (2, 2 * PIECE_FRAMES), generator=torch.Generator().manual_seed(0))
+    codes = torch.randint(64, (2, 2 * SEGMENT_FRAMES), generator=torch.Generator().manual_seed(0))
     data = file_of(codes, config, lm, version=1)
-    (size, _), (other_size, _) = read_header(io.BytesIO(data)).segments
+    (size, _), (other_size, _) = read_header(io.BytesIO(data)).entries
     head = len(data) - size - other_size
     swapped = io.BytesIO(data[:head] + data[head + size :] + data[head : head + size])
     with pytest.raises(EcdcError, match="segment 0 of 2 is damaged"):
@@ -226,8 +227,8 @@ def test_skipping_makes_silence_and_says_so(trios, installed, caplog):
     data = codec.compress(model, wav, 3.0, installed)
     damaged = bytearray(data)
     header = read_header(io.BytesIO(data))
-    assert len(header.segments) == 3
-    damaged[-header.segments[2][0] - 3] ^= 1
+    assert len(header.entries) == 3
+    damaged[-header.entries[2][0] - 3] ^= 1
     with pytest.raises(EcdcError, match="segment 1 of 3"):
         codec.decompress(bytes(damaged), model, installed)
     expected = codec.decompress(data, model, installed)[0]

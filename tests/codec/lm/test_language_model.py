@@ -174,7 +174,7 @@ def test_files(tmp_path):
         (tmp_path / "cut.safetensors").write_bytes(data[:size])
         with pytest.raises(CheckpointError, match=r"cut\.safetensors"):
             LanguageModel.load(tmp_path / "cut.safetensors")
-    with pytest.raises(CheckpointError, match="no language model"):
+    with pytest.raises(CheckpointError, match="not a readable language model"):
         LanguageModel.load(tmp_path / "missing.th")
 
 

@@ -67,5 +67,5 @@ def test_a_trained_model_is_a_start():
 def test_bad_input_is_one_line(tmp_path, capsys):
     assert training.main([str(tmp_path), "--work", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err == (
-        "codec.training.language_model: 0 pieces of audio above 4 s found; 9 are needed\n"
+        "codec.training.language_model: 0 pieces of audio above 4 s; expected at least 9\n"
     )

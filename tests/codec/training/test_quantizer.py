@@ -5,7 +5,7 @@ import torch
 
 from codec.config import EncodecConfig
 from codec.quantizer import ResidualVectorQuantizer
-from codec.training.quantizer import QuantizerTrainer, kmeans, perplexity
+from codec.training.quantizer import QuantizerTrainer, kmeans
 
 
 def _quantizer(*codebooks) -> ResidualVectorQuantizer:
@@ -90,11 +90,6 @@ def test_kmeans_on_a_sample_ends_at_the_means_of_all_points():
     found = kmeans(groups.reshape(-1, 2), 3, 10, generator, sample=60)
     distances = torch.cdist(groups.mean(dim=1), found).min(dim=1).values
     assert float(distances.max()) < 1e-5
-
-
-def test_perplexity_counts_codewords_in_even_use():
-    codes = torch.stack([torch.arange(8).repeat(4), torch.zeros(32, dtype=torch.int64)]).unsqueeze(1)
-    torch.testing.assert_close(perplexity(codes, 16), torch.tensor([8.0, 1.0], dtype=torch.float64))
 
 
 def test_numbers_of_codebooks_are_checked():

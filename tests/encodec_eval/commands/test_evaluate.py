@@ -8,7 +8,7 @@ import pytest
 
 from encodec_eval import corpora
 from encodec_eval.__main__ import main
-from encodec_eval.commands.evaluate import substitutions
+from encodec_eval.commands.evaluate import notes, substitutions
 from encodec_eval.report import results
 from encodec_eval.run.worker import Plan
 from encodec_eval.systems import Encodec, Identity
@@ -44,6 +44,15 @@ def test_a_model_that_stands_in_for_facebooks_is_told():
     assert "encodec_24khz_tiny" in note
     assert substitutions(argparse.Namespace(model=["encodec_24khz_tiny"]), plan) == ()
     assert substitutions(argparse.Namespace(model=None), Plan((Identity(),), ("si_snr",))) == ()
+
+
+def test_what_a_group_lacks_here_is_told(monkeypatch):
+    monkeypatch.setattr("encodec_eval.metrics.installed", lambda package: package != "pyworld")
+    given = argparse.Namespace(model=None, metrics=["music", "speech"])
+    told = notes(given, Plan((Identity(),), ("si_snr",)))
+    assert told[0] == "f0_rmse is left out: it needs pyworld: pip install 'encodec-tools[pitch]'"
+    assert len(told) == 2
+    assert notes(argparse.Namespace(model=None, metrics=None), Plan((Identity(),), ("si_snr",))) == ()
 
 
 def test_every_score_is_there_and_quality_rises_with_the_bandwidth(run):

@@ -11,7 +11,7 @@ import soundfile as sf
 import torch
 
 import codec
-from codec.ecdc import read_codes, recode
+from codec.ecdc import compress_codes, read_codes
 from codec.lm.model import LanguageModelConfig
 from encodec_eval.datasets import BUNDLED
 from encodec_eval.demo.helpers import HelperDiedError, Helpers
@@ -101,10 +101,11 @@ def test_entropy_coded_files_hold_the_same_codes(heard, tmp_path):
     torch.manual_seed(0)
     lm = codec.LanguageModel(LanguageModelConfig(codebooks=32, codebook_size=1024, dim=16, layers=1, heads=2)).eval()
     version = session.versions[1]
-    data = recode(version.coded.read_bytes(), codec.load_model(TINY), lm)
+    *coded, _ = version.to_entropy_code(TINY)
+    data = compress_codes(codec.load_model(TINY), *coded, lm)
     assert data != version.coded.read_bytes()
-    pieces = list(read_codes(io.BytesIO(data), codec.load_model(TINY), lm))
-    assert torch.equal(torch.cat([piece.codes for piece in pieces], dim=-1), version.codes[0])
+    segments = list(read_codes(io.BytesIO(data), codec.load_model(TINY), lm))
+    assert torch.equal(torch.cat([segment.codes for segment in segments], dim=-1), version.codes[0])
 
 
 def test_sizes_follow_from_codes_and_bytes(heard):

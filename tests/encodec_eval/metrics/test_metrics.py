@@ -1,5 +1,7 @@
 """Each metric against the truth: closed forms, direct calls of the libraries, documented maxima and failures."""
 
+from dataclasses import replace
+
 import numpy as np
 import pesq
 import pystoi
@@ -7,9 +9,11 @@ import pytest
 import torch
 
 import codec.audio
+from encodec_eval.__main__ import main
 from encodec_eval.datasets import bundled_set
-from encodec_eval.metrics import ALWAYS, METRICS, choose
+from encodec_eval.metrics import ALWAYS, GROUPS, METRICS, choose, in_group
 from encodec_eval.run.pairing import Pair, find_lag, measure, split
+from encodec_eval.run.worker import score
 from encodec_eval.systems import lowpass
 from encodec_eval.types import EvalError, Output, Point, UndefinedError
 from tests.encodec_eval import fakes
@@ -149,6 +153,16 @@ def test_bitrates_and_speed_by_hand():
         METRICS["bitrate_entropy"].function(output, 10.0)
 
 
+def test_code_metrics_take_the_codes_of_all_segments_and_need_some(speech):
+    clip, metrics = bundled_set("librispeech-mini").clips[8], [METRICS["code_entropy"], METRICS["lag_ms"]]
+    output = Output(Point("x", "x"), speech, RATE, codes=torch.tensor([[[0, 0], [1, 1]], [[2, 3], [1, 1]]]))
+    entropy, lag = score(clip, speech, RATE, output, metrics)
+    assert entropy.value == pytest.approx((1.5 + 0) / 2)  # 0 0 2 3 and 1 1 1 1
+    assert lag.value == 0
+    without, _ = score(clip, speech, RATE, replace(output, codes=None), metrics)
+    assert without.reason == "this system has no codes"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "rate"), [("visqol_speech", 16000), ("visqol_audio", 48000)])
 def test_visqol_ranks_what_anyone_hears_apart(speech, name, rate):
@@ -177,3 +191,36 @@ def test_choosing_metrics():
     assert set(ALWAYS) <= set(choose(["si_snr"]))
     with pytest.raises(EvalError, match="no metric 'mos'; expected"):
         choose(["mos"])
+    assert choose(["stoi", "log_mel", "stoi"]) == ["stoi", "log_mel", *ALWAYS]
+
+
+def test_groups_hold_what_is_for_them_and_all_holds_everything(monkeypatch):
+    monkeypatch.setattr("encodec_eval.metrics.installed", lambda package: True)
+    speech, music, everything = (choose([group]) for group in ("speech", "music", "all"))
+    assert {"pesq", "estoi", "mcd", "f0_rmse", "voicing_error", "visqol_speech", "seg_snr"} <= set(speech) - set(music)
+    assert {"visqol_audio"} <= set(music) - set(speech)
+    assert {"si_sdr", "stft_distance", "mel_distance", "lsd", "bandwidth_kept", "clipping"} <= set(music) & set(speech)
+    assert set(everything) == set(METRICS)
+    assert choose(["speech", "pesq", "music"]) == list(
+        dict.fromkeys([*in_group("speech"), *in_group("music"), *ALWAYS])
+    )
+
+
+def test_a_group_leaves_out_what_is_not_installed_and_a_name_is_refused(monkeypatch, caplog):
+    monkeypatch.setattr("encodec_eval.metrics.installed", lambda package: package != "pyworld")
+    assert not {"f0_rmse", "voicing_error"} & set(choose(["speech"]))
+    assert "left out f0_rmse: it needs pyworld: pip install 'encodec-tools[pitch]'" in caplog.messages
+    with pytest.raises(EvalError, match=r"metric f0_rmse needs pyworld: pip install 'encodec-tools\[pitch\]'"):
+        choose(["speech", "f0_rmse"])
+
+
+def test_every_metric_says_what_it_is_for(capsys):
+    assert main(["metrics"]) == 0
+    rows = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")}
+    assert rows.keys() - {"metric"} == METRICS.keys()
+    assert all(metric.purpose and metric.source and set(metric.groups) <= set(GROUPS) for metric in METRICS.values())
+    for text in ("0 to 440 Hz", "lower is better", "speech, all", "16000 Hz, mono", "extra [pitch], "):
+        assert text in rows["f0_rmse"]
+    assert "any number dB" in rows["snr"]
+    assert "| always " in rows["lag_ms"]
+    assert "by default; speech, all" in rows["pesq"]

@@ -107,7 +107,7 @@ def test_a_whole_test_is_taken_interrupted_resumed_and_exported(page, small_test
     page.reload()
 
     page.get_by_text("Welcome back. 1 of 3 trials are done.").wait_for()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     page.get_by_text("Trial 2 of 3").wait_for()
     assert page.locator("output").all_inner_texts() == [str(score) for score in clicked(1)], "scores survive"
     page.wait_for_function(f"() => {PROBE}.ready")
@@ -177,7 +177,7 @@ def test_next_needs_listening_rating_and_one_hundred(page, small_test):
     rate(page, [100, 50, 50, 50])
     assert following.is_disabled(), "ratings are no listening"
     page.reload()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     listen_to_all(page)
     page.wait_for_function("() => !document.querySelector('main > .primary').disabled")
     assert not page.get_by_text("Still to hear").count()

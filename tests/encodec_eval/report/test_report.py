@@ -1,18 +1,22 @@
 """Tables, figures, pages and comparisons of runs with known scores."""
 
+import itertools
 import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from encodec_eval.__main__ import main
-from encodec_eval.commands.compare import compare
 from encodec_eval.report import results, tables
+from encodec_eval.report.clips import joined_reasons
+from encodec_eval.report.codebooks import count_codes
+from encodec_eval.report.comparison import compare
 from encodec_eval.report.folder import write_report
 from encodec_eval.run.journal import line
 from encodec_eval.types import EvalError, Score
@@ -265,3 +269,84 @@ def test_listings(capsys, tmp_path):
 def test_markdown_keeps_its_columns():
     text = tables.markdown(pd.DataFrame({"a": ["1", "x|y"], "long name": ["2", "3"]}))
     assert len({len(row.replace("\\|", "__")) for row in text.splitlines()}) == 1
+
+
+def test_metrics_of_codes_have_a_column_and_do_not_count_as_unscored(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.encodec_eval.report.test_report.METRICS", [*METRICS, "code_entropy"])
+    found = results.load(make_run(tmp_path / "run"))
+    assert (found.quality_metrics, found.code_metrics) == (["si_snr", "stoi"], ["code_entropy"])
+    table = tables.main_table(found, results.summarize(found)).set_index("point")
+    assert table.loc["tiny@12", "Code entropy bit"] == "0.82"
+    assert (table.loc["identity", "Code entropy bit"], table.loc["opus@6", "scored"]) == ("-", "6/6")
+
+
+def test_reasons_by_clip_are_those_of_going_through_the_scores(run):
+    found = dict(zip(itertools.product(run.clips.id, run.points.name), joined_reasons(run), strict=True))
+    expected = dict.fromkeys(found, "")
+    for score in run.scores[run.scores.value.isna()].itertuples():
+        before = expected[score.clip, score.point]
+        expected[score.clip, score.point] = f"{before}; {score.metric}: {score.reason}".removeprefix("; ")
+    assert found == expected
+    assert any("; " in text for text in found.values())
+
+
+def test_codes_are_counted_file_by_file(tmp_path):
+    generator = np.random.default_rng(0)
+    codes = [generator.integers(0, high, (3, 50)) for high in (8, 1024, 20)]
+    for n, each in enumerate(codes):
+        np.save(tmp_path / f"{n}.npy", each.astype(np.int16))
+    counts, files = count_codes(sorted(tmp_path.glob("*.npy")))
+    assert files == 3
+    for k, count in enumerate(counts):
+        np.testing.assert_array_equal(count, np.bincount(np.concatenate(codes, axis=1)[k]))
+    assert count_codes([]) == ([], 0)
+
+
+def test_a_page_keeps_its_size_and_leaves_what_does_not_fit_beside_it(tmp_path, monkeypatch):
+    folder = make_run(tmp_path / "run")
+    rows = []
+    for n, rank in enumerate(["worst", "median", "best"] * 2):
+        row = {"point": f"p{n // 3}", "rank": rank, "clip": f"c{n}", "title": "STOI", "digits": 2, "value": 1.0}
+        for kind in ("reference", "audio"):
+            row[kind] = f"{kind}/c #{n}.flac"
+            for path in (folder / "examples" / row[kind], (folder / "examples" / row[kind]).with_suffix(".png")):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(np.random.default_rng(n).bytes(50_000 if path.suffix == ".flac" else 2_000))
+        rows.append(row)
+    (folder / "examples/examples.json").write_text(json.dumps(rows))
+    write_report(results.load(folder))
+    whole = (folder / "report.html").read_text()
+    assert whole.count("data:audio/flac;base64,") == 12
+    assert "did not fit" not in whole
+    limit = len(whole.encode()) - 500_000
+    monkeypatch.setattr("encodec_eval.report.html.PAGE_BYTES", limit)
+    write_report(results.load(folder))
+    page = (folder / "report.html").read_text()
+    assert limit - 80_000 < len(page.encode()) < limit + 5_000
+    linked = re.findall(r'"examples/([^"]*)"', page)
+    assert f"{len(linked)} of 24 files did not fit into this page: it finds them in examples/ beside it." in page
+    assert all((folder / "examples" / unquote(name)).is_file() for name in linked)
+    assert not any(f"c%20%23{n}.flac" in name for name in linked for n in (1, 4)), "median clips come first"
+
+
+def test_many_kinds_of_failure_are_cut_to_the_most_frequent(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MOST_ROWS", 1)
+    folder = make_run(tmp_path / "run")
+    found = results.load(folder)
+    write_report(found)
+    report = (folder / "report.md").read_text()
+    reasons = tables.reasons_table(found)
+    assert f"The 1 most frequent of {len(reasons)} reasons; per_clip.csv has all." in report
+    section = report.partition("## Scores without a value")[2].partition("##")[0]
+    assert section.count("\n| ") == 2  # with the heading
+    assert "| identity " in section, "six clips each; tiny@6 has one"
+    assert "tiny@6" not in section
+
+
+def test_a_run_without_rates_has_tables_and_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.encodec_eval.report.test_report.METRICS", ["si_snr", "stoi"])
+    found = results.load(make_run(tmp_path / "run"))
+    write_report(found)
+    table = tables.main_table(found, results.summarize(found))
+    assert list(table) == ["point", "SI-SNR dB ↑", "STOI ↑", "scored"]
+    assert (found.folder / "rate_stoi.png").exists()

@@ -87,6 +87,38 @@ def test_an_actor_without_memory_says_so(tmp_path, audio):
     assert "(MemoryError) while it computed stoi, and again alone" in waiting[0].reason
 
 
+@pytest.fixture
+def two_nodes():
+    """A cluster of two nodes with one CPU each, on this machine."""
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster, second
+    cluster.shutdown()
+
+
+def test_a_node_killed_in_mid_run_costs_no_score_and_no_digit(tmp_path, audio, two_nodes):
+    """There is no room for another actor then: the one that is left does the rest."""
+    cluster, second = two_nodes
+    system = Encodec("encodec_24khz_tiny", (1.5, 6.0))
+    alone, run = run_of(tmp_path / "local", audio, system), run_of(tmp_path / "ray", audio, system)
+    execute(alone, lambda plan: LocalEngine(plan, 1))
+    killed = []
+
+    def progress(count: int) -> None:
+        if count and not killed:
+            killed.append(count)
+            cluster.remove_node(second, allow_graceful=False)
+
+    execute(run, lambda plan: RayEngine(plan, 2, cluster.address, gpus=False), progress=progress)
+    assert killed
+    ours, theirs = ([s for s in read(each.folder / "scores.jsonl") if s.metric not in TIMING] for each in (alone, run))
+    assert theirs == ours
+    assert [(s.clip, s.point, s.metric) for s in read(run.folder / "scores.jsonl")] == run.keys
+    assert not (run.folder / "waiting.jsonl").exists()
+
+
 def kill_raylet_below(pid: int) -> None:
     """End the node of the cluster that a process started."""
     for path in Path("/proc").glob("[0-9]*/stat"):

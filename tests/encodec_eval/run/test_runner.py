@@ -455,6 +455,7 @@ def test_results_of_users_are_ignored_and_ours_stand_elsewhere():
         ["--bandwidths", "7", "--model", "encodec_24khz_tiny"],
         ["--model", "no_such_model"],
         ["--limit", "0"],
+        ["--max-seconds", "0.1"],
         ["--jobs", "0"],
         ["--system", "evs"],
         ["--bitrate", "evs=6"],

@@ -193,7 +193,7 @@ SYSTEMS = [Half]
 def test_systems_that_are_none_are_refused(names):
     parser = argparse.ArgumentParser()
     systems.add_options(parser)
-    with pytest.raises(EvalError, match=r"no system .*; expected .*opus.*hf:NAME, or --system NAME=FOLDER"):
+    with pytest.raises(EvalError, match=r"no system .*; expected .*opus.*hf:NAME, MODULE:CLASS, .*or --system"):
         systems.build(parser.parse_args(["--systems", *names]), [])
 
 
