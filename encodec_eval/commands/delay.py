@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from codec.files import write_atomically
 from encodec_eval import systems
 from encodec_eval.channels import delay
-from encodec_eval.files import write_atomically
 from encodec_eval.report import line, tables
 
 
