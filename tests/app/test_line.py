@@ -8,6 +8,7 @@ import codec.audio
 from encodec_eval.datasets import BUNDLED
 from encodec_eval.demo import line, models, store
 from encodec_eval.demo.session import code_clip, load_clip
+from tests.app.test_browser import check
 
 SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
 TINY = "encodec_24khz_tiny"
@@ -55,6 +56,7 @@ def test_what_cannot_be_sent_is_said(session, chosen, loss, burst, concealment):
 @pytest.mark.slow
 @pytest.mark.browser
 def test_a_visitor_hears_losses_and_sees_them(page, tmp_path):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     _, url, _ = app.demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **app.LAUNCH)
     try:
         page.goto(url)
@@ -78,6 +80,7 @@ def test_a_visitor_hears_losses_and_sees_them(page, tmp_path):
         page.wait_for_function(f"{HEARD}.probe().gains[1] === 1")
         assert page.evaluate(f"{HEARD}.probe().started") == started, "the switch restarted the playback"
         page.screenshot(path=tmp_path / "line.png", full_page=True)
+        check(axe, page)
         page.locator("#line-loss input[type=number]").fill("0")
         page.locator("#line-loss input[type=number]").press("Tab")
         page.get_by_role("button", name="Send", exact=True).click()
