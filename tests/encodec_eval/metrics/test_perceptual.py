@@ -231,7 +231,7 @@ def test_the_error_rate_is_that_of_normalised_words():
     assert wer_module.error_rate("MISTER HALE'S TWENTY THREE COLOURS", "Mr. Hale's 23 colors!") == 0
     assert wer_module.error_rate("red green blue white", "red blue white") == pytest.approx(25)
     with pytest.raises(UndefinedError, match="no words"):
-        wer_module.error_rate("...", "a")
+        wer_module.error_rate("", "a")
 
 
 def test_a_clip_without_a_transcript_has_no_wer(monkeypatch):
