@@ -29,6 +29,8 @@ $line --systems encodec --bandwidths 6 --through loss=0,0.05,0.1,0.2:burst=2:con
 $line --systems encodec opus --bandwidths 6 --opus-kbps 12 --through generations=1,2,5,10,25 tandem=opus@12:before,after \
     transcode=3,1.5 ber=1e-5,1e-4,1e-3 jitter=10,20,40:buffer=60 --limit 5 --out $out/line/other
 OMP_NUM_THREADS=1 python -m tests.benchmarks.concealment --out $out/line
+python -m encodec_eval delay --model encodec_24khz_tiny encodec_48khz_tiny --bandwidths 6 \
+    --systems encodec libopus opus mp3 anchors identity --out $out/line
 
 rm -rf listening_test
 python -m encodec_eval mushra --set librispeech-mini --model encodec_24khz_tiny --items 8 --out listening_test
