@@ -1,5 +1,6 @@
 """`OnnxCodec`: audio to codes and back with onnxruntime and numpy, and `.ecdc` files of version 0; needs no torch."""
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,8 +66,11 @@ class OnnxCodec:
             coded.append(Coded(codes[0], float(scale[0][0, 0]) if scale else None))
         return coded
 
-    def decode(self, coded: list[Coded], length: int | None = None) -> Array:
-        """Audio `[C, T]` of segments; `length` cuts it to what was encoded, otherwise T is a whole number of frames."""
+    def decode(self, coded: Sequence[files.Parts], length: int | None = None) -> Array:
+        """Audio `[C, T]` of the segments of `encode`, cut to `length`; without it T is a whole number of frames.
+
+        Raises `ValueError` for codes that are not the model's.
+        """
         pieces = [self._decode_segment(*segment) for segment in coded]
         if not pieces:
             return np.zeros((self.config.audio_channels, 0), np.float32)
@@ -89,7 +93,17 @@ class OnnxCodec:
     def decompress(self, data: bytes) -> tuple[Array, int]:
         """Audio `[C, T]` and its sample rate in Hz. Raises `EcdcError` for what is no such file of this model."""
         length, coded = files.read(self.config, self.about["model"], data)
-        return self.decode([Coded(*segment) for segment in coded], length), self.config.sampling_rate
+        return self.decode(coded, length), self.config.sampling_rate
+
+    def new_state(self, part: str) -> Array:
+        """The state `[1, S]` of a stream's "encoder" or "decoder" at the start of a clip.
+
+        Raises `CheckpointError` for a folder without graphs for streams.
+        """
+        sizes: dict[str, int] = self.about.get("state_size", {})
+        if part not in sizes:
+            raise CheckpointError(f"{self.folder} has no graphs for streams; expected an export with --stream")
+        return np.zeros((1, sizes[part]), np.float32)
 
     def _open(self, path: Path) -> Any:
         try:
@@ -97,8 +111,7 @@ class OnnxCodec:
         except ImportError as error:
             raise CheckpointError("OnnxCodec needs onnxruntime: pip install 'encodec-tools[onnx]'") from error
         if not path.is_file():
-            hint = " (export with --stream)" if path.stem.endswith("_stream") else ""
-            raise CheckpointError(f"{self.folder} has no {path.name}{hint}")
+            raise CheckpointError(f"{self.folder} has no {path.name}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -9,7 +9,8 @@ class OnnxEncoderStream:
     """Audio in, codes out, frame by frame after a warm-up of `config.onnx["warmup_frames"]["encoder"]` frames."""
 
     def __init__(self, codec: OnnxCodec, bandwidth: float | None = None) -> None:
-        """`bandwidth` in kbps may be set between pushes."""
+        """`bandwidth` in kbps may be set between pushes. Raises `CheckpointError` for a folder without such graphs."""
+        codec.new_state("encoder")
         codec.config.codebooks_for(bandwidth)
         self.codec = codec
         self.bandwidth = bandwidth
@@ -42,7 +43,7 @@ class OnnxEncoderStream:
 
     def _encode(self, audio: Array) -> Array:
         if self._state is None:
-            self._state = np.zeros((1, self.codec.about["state_size"]["encoder"]), np.float32)
+            self._state = self.codec.new_state("encoder")
         count = np.array([self.codec.config.codebooks_for(self.bandwidth)])
         codes, self._state = self.codec.run("encoder_stream", audio=audio[None], state=self._state, codebooks=count)
         first: Array = codes[0]
@@ -56,6 +57,8 @@ class OnnxDecoderStream:
     """Codes in, audio out, frame by frame after the warm-up; the number of codebooks stays until the warm-up ends."""
 
     def __init__(self, codec: OnnxCodec) -> None:
+        """Raises `CheckpointError` for a folder without graphs for streams."""
+        codec.new_state("decoder")
         self.codec = codec
         self._held: Array | None = None
         self._state: Array | None = None
@@ -72,7 +75,7 @@ class OnnxDecoderStream:
             return self._none()
         self._held = None
         if self._state is None:
-            self._state = np.zeros((1, self.codec.about["state_size"]["decoder"]), np.float32)
+            self._state = self.codec.new_state("decoder")
         codes = held[None].astype(self.codec.about["codes"])
         audio, self._state = self.codec.run("decoder_stream", codes=codes, state=self._state)
         first: Array = audio[0]
@@ -81,7 +84,7 @@ class OnnxDecoderStream:
     def flush(self) -> Array:
         """The rest of the audio `[C, T]`; the stream is then at the start of a new clip."""
         held, self._held, self._state = self._held, None, None
-        return self._none() if held is None else self.codec.decode([(held, None)])  # type: ignore[list-item]
+        return self._none() if held is None else self.codec.decode([(held, None)])
 
     def _none(self) -> Array:
         return np.zeros((self.codec.config.audio_channels, 0), np.float32)
