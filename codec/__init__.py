@@ -6,9 +6,9 @@ D features of a latent, N segments. Audio is `[B, C, T]` or `[C, T]` with full s
 Names are loaded when they are first used, so that those who read results or files need not wait for torch.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from codec.lazy import loader
 
 if TYPE_CHECKING:
     from codec import audio
@@ -63,18 +63,7 @@ _HOMES = {
 }
 
 if not TYPE_CHECKING:  # to the type checker, any name would be right
-
-    def __getattr__(name):
-        for home, names in _HOMES.items():
-            if name in names:
-                value = getattr(import_module(f"codec.{home}"), name)
-                break
-        else:
-            if find_spec(f"codec.{name}") is None:
-                raise AttributeError(f"module 'codec' has no attribute {name!r}")
-            value = import_module(f"codec.{name}")
-        globals()[name] = value
-        return value
+    __getattr__ = loader(__name__, _HOMES)
 
     def __dir__():
         return sorted({*globals(), *__all__})

@@ -79,6 +79,15 @@ def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentPars
     transcode.add_argument("--lm-weights", metavar="FILE", help="language model, if not the codec's own")
     for sub in (compress, decompress, transcode):
         sub.add_argument("-f", "--force", action="store_true", help="overwrite OUT")
+    text = "Write a model as ONNX graphs."
+    export = commands["export"] = subparsers.add_parser("export", help=text, description=text)
+    export.set_defaults(run=_export)
+    export.add_argument("model", metavar="MODEL", help="bundled name, folder, .th file or hub id")
+    export.add_argument("target", metavar="OUT", help="a folder")
+    export.add_argument("--opset", type=int, default=20, help="version of ONNX's operations (default 20)")
+    export.add_argument("--stream", action="store_true", help="also graphs for streams, with a state in and out")
+    export.add_argument("--int-codes", action="store_true", help="codes as int32 instead of int64")
+    export.add_argument("--half", action="store_true", help="store weights as float16")
     command("info", _info, "Tell what an .ecdc file holds, and check its checksums.", "an .ecdc file")
     return parser, commands
 
@@ -151,6 +160,14 @@ def _info(options: argparse.Namespace) -> None:
         model = None if options.model is None else load_model(options.model)
         for name, value in ecdc.describe(file, model).items():
             print(f"{name:>16}  {value}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from codec.onnx.export import export
+
+    model = load_model(options.model)
+    choices = {"stream": options.stream, "int_codes": options.int_codes, "half": options.half}
+    export(model, options.target, opset=options.opset, **choices)
 
 
 def _language_model(options: argparse.Namespace, model: EncodecModel) -> LanguageModel:

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from codec.errors import short
+
+if TYPE_CHECKING:
+    import torch
 
 # Beyond these a file can only be damaged or hostile; each alone would cost hours or all memory.
 _MAX_INTEGER = 2**31 - 1
@@ -16,10 +17,14 @@ _NORM_TYPES = ("weight_norm", "time_group_norm")
 _PAD_MODES = ("reflect", "replicate", "constant", "circular")
 
 
-def to_dtype(value: Any) -> torch.dtype | None:
+def to_dtype(value: Any) -> "torch.dtype | None":
     """A dtype, or its name as in "float16"; None stays. Raises `ValueError` for anything else."""
+    if value is None:
+        return None
+    import torch  # configurations without a dtype are read without it
+
     dtype = getattr(torch, value.removeprefix("torch."), value) if isinstance(value, str) else value
-    if dtype is not None and not isinstance(dtype, torch.dtype):
+    if not isinstance(dtype, torch.dtype):
         raise ValueError(f"expected a dtype or its name, got {short(value)}")
     return dtype
 

@@ -94,6 +94,19 @@ def test_the_codec_has_every_name_it_lists():
         codec.nothing  # noqa: B018
 
 
+def test_ecdc_has_every_name_it_lists():
+    assert sorted(name for names in codec.ecdc._HOMES.values() for name in names) == codec.ecdc.__all__
+    assert all(getattr(codec.ecdc, name) is not None for name in codec.ecdc.__all__)
+    with pytest.raises(AttributeError, match=r"module 'codec\.ecdc' has no attribute 'nothing'"):
+        codec.ecdc.nothing  # noqa: B018
+
+
+def test_what_runs_onnx_graphs_needs_no_torch():
+    code = "import sys; sys.modules['torch'] = None; import codec.onnx; print(codec.onnx.OnnxCodec.__name__)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert answer.split() == ["OnnxCodec"]
+
+
 def test_one_file_of_the_codec_touches_soundfile():
     users = {module for module, imported in _package_imports("codec").items() if "soundfile" in imported}
     assert users == {"codec.audio"}
