@@ -16,6 +16,7 @@ COMMANDS = {
     "speed": ("encodec_eval.commands.speed", "how fast EnCodec runs here, beside the reference implementations"),
     "sets": ("encodec_eval.commands.sets", "list the sets with size, rate, licence, and whether they are here"),
     "metrics": ("encodec_eval.commands.metrics", "list the metrics with unit, direction, range, rate and source"),
+    "page": ("encodec_eval.commands.page", "write a static page that runs an exported model in the visitor's browser"),
     "report": ("encodec_eval.commands.report", "write the tables and plots of a run again"),
 }
 
