@@ -19,6 +19,7 @@ PACKAGE, VERSION, LICENCE = "onnxruntime-web", "1.30.0", "MIT"
 INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME_FILES = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 MODEL_FILES = ("config.json", "encoder.onnx", "decoder.onnx")
+STREAM_FILES = ("encoder_stream.onnx", "decoder_stream.onnx")  # of `export --stream`: the page then is live too
 # The browser itself keeps audio from going to another host.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -36,12 +37,13 @@ def build(folder: Path, export: Path, runtime: Path) -> None:
     if missing:
         raise EvalError(f"{export} lacks {', '.join(missing)}; expected what `python -m codec export` writes")
     (folder / "model").mkdir(parents=True, exist_ok=True)
-    for name in MODEL_FILES:
+    streams = [name for name in STREAM_FILES if (export / name).is_file()]
+    for name in (*MODEL_FILES, *streams):
         shutil.copyfile(export / name, folder / "model" / name)
     _unpack(runtime, folder / "ort")
-    for name in ("recorder.js", "page.css"):
+    for name in ("worklets.js", "page.css"):
         shutil.copyfile(_FOLDER / name, folder / name)
-    scripts = "".join((_FOLDER / name).read_text("utf-8") for name in ("ecdc.js", "codec.js", "page.js"))
+    scripts = "".join((_FOLDER / name).read_text("utf-8") for name in ("ecdc.js", "codec.js", "live.js", "page.js"))
     (folder / "page.js").write_text(f"{player.script()}\n{scripts}", "utf-8")
     name = json.loads((export / "config.json").read_text("utf-8")).get("onnx", {}).get("model", "")
     (folder / "index.html").write_text(_index(str(name)), "utf-8")
@@ -101,6 +103,15 @@ def _index(model: str) -> str:
 <h2>Listen</h2>
 <sync-player id="player"></sync-player>
 <div id="save" hidden><h2>Save as .ecdc</h2><div id="files"></div></div>
+</section>
+<section id="live-part" hidden>
+<h2>Live</h2>
+<p>Hear your microphone through the codec as you speak. Wear headphones, or it whistles.</p>
+<div class="bar">
+<button id="live" disabled>Start</button>
+<label>Bandwidth <output id="chosen"></output> <input id="bandwidth" type="range" min="0" value="2" step="1"></label>
+</div>
+<p id="measured"></p>
 </section>
 <h2>Another model</h2>
 <label>config.json, encoder.onnx and decoder.onnx of an export <input id="model" type="file" multiple></label>

@@ -22,7 +22,9 @@ class PageCodec {
     const most = Math.floor((1000 * values.target_bandwidths.at(-1)) / perCodebook);
     const count = (bandwidth) => Math.min(Math.max(1, Math.floor((1000 * bandwidth) / perCodebook)), most);
     const bandwidths = values.target_bandwidths.map((bandwidth) => ({ bandwidth, codebooks: count(bandwidth) }));
-    this.config = { name: values.onnx.model, codes: values.onnx.codes, hop, rate, bits, codebooks: most, bandwidths };
+    const { model: name, codes, state_size, warmup_frames } = values.onnx;
+    const stream = state_size?.encoder ? { state_size, warmup_frames } : null;
+    this.config = { name, codes, hop, rate, bits, codebooks: most, bandwidths, stream };
     this.encoder = encoder;
     this.decoder = decoder;
   }
@@ -32,19 +34,27 @@ class PageCodec {
     const audio = new ort.Tensor("float32", samples, [1, 1, samples.length]);
     const codebooks = new ort.Tensor("int64", BigInt64Array.of(BigInt(this.config.codebooks)), [1]);
     const { codes } = await this.encoder.run({ audio, codebooks });
-    const [, count, frames] = codes.dims;
-    const flat = Int32Array.from(codes.data, Number);
-    return Array.from({ length: count }, (_, k) => flat.slice(k * frames, (k + 1) * frames));
+    return rowsOf(codes);
   }
 
   // Rows of codes -> `length` samples.
   async decode(rows, length) {
-    const frames = rows[0].length;
-    const wide = this.config.codes === "int64";
-    const flat = wide ? new BigInt64Array(rows.length * frames) : new Int32Array(rows.length * frames);
-    rows.forEach((row, k) => flat.set(wide ? BigInt64Array.from(row, BigInt) : row, k * frames));
-    const codes = new ort.Tensor(this.config.codes, flat, [1, rows.length, frames]);
-    const { audio } = await this.decoder.run({ codes });
+    const { audio } = await this.decoder.run({ codes: tensorOf(rows, this.config.codes) });
     return audio.data.slice(0, length);
   }
+}
+
+function rowsOf(codes) {
+  const [, count, frames] = codes.dims;
+  const flat = Int32Array.from(codes.data, Number);
+  return Array.from({ length: count }, (_, k) => flat.slice(k * frames, (k + 1) * frames));
+}
+
+// `type` is int32 or int64, as the export has it.
+function tensorOf(rows, type) {
+  const frames = rows[0].length;
+  const wide = type === "int64";
+  const flat = wide ? new BigInt64Array(rows.length * frames) : new Int32Array(rows.length * frames);
+  rows.forEach((row, k) => flat.set(wide ? BigInt64Array.from(row, BigInt) : row, k * frames));
+  return new ort.Tensor(type, flat, [1, rows.length, frames]);
 }

@@ -7,6 +7,8 @@ class Page {
   constructor() {
     $("clip").onchange = () => this.guard(() => this.take($("clip").files[0]));
     $("record").onclick = () => this.guard(() => (this.recording ? this.stop() : this.record()));
+    $("live").onclick = () => this.guard(() => (this.live ? this.endLive() : this.goLive()));
+    $("bandwidth").oninput = () => this.showBandwidth();
     $("model").onchange = () => this.guard(() => this.openModel(fromDisk($("model").files)));
     this.guard(() => this.openModel(fromUrl(new URLSearchParams(location.search).get("model") ?? "model")));
   }
@@ -14,15 +16,17 @@ class Page {
   // One thing at a time; what fails is said.
   async guard(action) {
     this.say("Working…");
-    for (const id of ["clip", "record", "model"]) $(id).disabled = true;
+    for (const id of ["clip", "record", "live", "model"]) $(id).disabled = true;
     try {
       this.say((await action()) ?? "");
     } catch (error) {
       this.say(error.message, "alert");
     }
-    $("model").disabled = Boolean(this.recording);
-    $("record").disabled = !this.codec;
-    $("clip").disabled = !this.codec || Boolean(this.recording);
+    const { recording, live } = this;
+    $("model").disabled = Boolean(recording || live);
+    $("record").disabled = !this.codec || Boolean(live);
+    $("clip").disabled = !this.codec || Boolean(recording || live);
+    $("live").disabled = !this.codec || Boolean(recording);
     $("clip").value = "";
   }
 
@@ -33,7 +37,11 @@ class Page {
 
   async openModel(files) {
     this.codec = await PageCodec.open(files);
-    const { name, rate } = this.codec.config;
+    const { name, rate, stream, bandwidths } = this.codec.config;
+    this.liveCodec = stream && (await LiveCodec.open(files, this.codec.config));
+    $("live-part").hidden = !stream;
+    $("bandwidth").max = bandwidths.length - 1;
+    this.showBandwidth();
     $("about").textContent = `Model: ${name}, ${rate / 1000} kHz`;
     return "Ready: open a clip or record one.";
   }
@@ -101,12 +109,36 @@ class Page {
     await $("player").load(versions);
   }
 
+  showBandwidth() {
+    const { bandwidth, codebooks } = this.codec.config.bandwidths[$("bandwidth").value];
+    $("bandwidth").setAttribute("aria-valuetext", ($("chosen").textContent = `${bandwidth} kbps`));
+    if (this.live) this.live.codebooks = codebooks;
+  }
+
+  async goLive() {
+    const live = new Live(this.liveCodec, ({ latency, dropouts, skipped }) => {
+      const slow = skipped ? ` This device is too slow: ${skipped.toFixed(1)} s were left out.` : "";
+      $("measured").textContent = `${(1000 * latency).toFixed(0)} ms behind, ${dropouts} drop-outs.${slow}`;
+    });
+    await live.start();
+    this.live = live;
+    this.showBandwidth();
+    $("live").textContent = "End";
+    return "Live: speak, and hear yourself through the codec.";
+  }
+
+  async endLive() {
+    await this.live.stop();
+    this.live = null;
+    $("live").textContent = "Start";
+  }
+
   async record() {
     const { rate } = this.codec.config;
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     const stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
     const context = new AudioContext({ sampleRate: rate });
-    await context.audioWorklet.addModule("recorder.js");
+    await context.audioWorklet.addModule("worklets.js");
     const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
     const blocks = [];
     node.port.onmessage = ({ data }) => {

@@ -31,7 +31,7 @@ def export(tmp_path_factory):
     pytest.importorskip("onnxscript")
     onnx = pytest.importorskip("codec.onnx.export")
     folder = tmp_path_factory.mktemp("export")
-    onnx.export(codec.load_model(TINY), folder, int_codes=True)
+    onnx.export(codec.load_model(TINY), folder, int_codes=True, stream=True)
     return folder
 
 
@@ -167,7 +167,7 @@ def test_a_phone_shows_all_of_it_and_nothing_leaves_the_page(page, url, clip, tm
 def test_a_model_is_opened_from_disk_and_a_missing_file_is_named(page, url, export):
     opened(page, url).locator("#model").set_input_files([export / "config.json", export / "encoder.onnx"])
     page.get_by_role("alert").get_by_text("decoder.onnx is missing").wait_for()
-    page.locator("#model").set_input_files([export / name for name in static_page.MODEL_FILES])
+    page.locator("#model").set_input_files(sorted(export.iterdir()))
     page.get_by_text("Ready: open").wait_for()
 
 
@@ -187,6 +187,54 @@ def test_a_recording_is_compared(chromium, url):
     peak = page.evaluate("encodecPage.result.samples.reduce((peak, x) => Math.max(peak, Math.abs(x)), 0)")
     browser.close()
     assert peak > 0.01, "the fake microphone's tone is missing"
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_stream_in_any_pieces_is_the_whole_clip(page, url, clip):
+    compared(opened(page, url), clip[0])
+    wrong = page.evaluate(
+        """async () => {
+          const { codec, liveCodec, result } = encodecPage;
+          const samples = result.samples.slice(0, 48000);
+          liveCodec.restart();
+          const parts = [];
+          for (let at = 0, n = 0; at < samples.length; n++) {
+            const size = [1, 128, 319, 321, 2240, 640][n % 6];
+            parts.push(await liveCodec.push(samples.slice(at, at + size), 8));
+            at += size;
+          }
+          const live = joined(...parts);
+          const whole = await codec.decode((await codec.encode(samples)).slice(0, 8), samples.length);
+          const differs = live.map((x, n) => Math.abs(x - whole[n]));
+          return [live.length, differs.findIndex((x) => !(x <= 1e-5)), Math.max(...whole.map(Math.abs))];
+        }"""
+    )
+    assert wrong[:2] == [48_000, -1], f"samples, and the first wrong one: {wrong}"
+    assert wrong[2] > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_live_runs_from_the_microphone_and_is_measured(chromium, url):
+    flags = [*CHROMIUM_FLAGS, "--use-fake-device-for-media-stream"]
+    browser = chromium.browser_type.launch(executable_path=shutil.which("chromium"), args=flags)
+    page = opened(browser.new_context(permissions=["microphone"]).new_page(), url)
+    page.locator("#live").click()
+    page.get_by_text("Live: speak").wait_for()
+    page.evaluate("encodecPage.heard = []; encodecPage.live.heard = (...pair) => encodecPage.heard.push(pair)")
+    page.get_by_text("ms behind,").wait_for()
+    page.wait_for_timeout(3000)
+    page.locator("#bandwidth").fill("4")
+    assert page.evaluate("encodecPage.live.codebooks") == 32
+    measured = page.locator("#measured").inner_text()
+    given, heard = page.evaluate("[0, 1].map((i) => encodecPage.heard.reduce((sum, pair) => sum + pair[i].length, 0))")
+    page.locator("#live").click()
+    page.get_by_role("button", name="Start").wait_for()
+    browser.close()
+    print(measured, given, heard)
+    assert heard > 0
+    assert abs(given - heard) <= 4800, f"{given} samples came, {heard} were given back"
 
 
 def test_an_incomplete_export_is_refused(tmp_path):
