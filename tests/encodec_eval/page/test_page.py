@@ -144,7 +144,7 @@ def test_a_damaged_file_is_refused(page, url, clip, tmp_path, change, message):
 @pytest.mark.slow
 @pytest.mark.browser
 def test_a_phone_shows_all_of_it_and_nothing_leaves_the_page(page, url, clip, tmp_path):
-    """$SCREENSHOTS keeps the picture: SCREENSHOTS=results/page python -m pytest -n 0 -m slow ... -k phone"""
+    """The picture: SCREENSHOTS=results/app python -m pytest -n 0 -m slow tests/encodec_eval/page -k phone"""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page.set_viewport_size({"width": 390, "height": 844})
     asked = []
@@ -159,7 +159,7 @@ def test_a_phone_shows_all_of_it_and_nothing_leaves_the_page(page, url, clip, tm
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / "phone.png", full_page=True)
+    page.screenshot(path=folder / "page.png", full_page=True)
 
 
 @pytest.mark.slow
