@@ -1,0 +1,257 @@
+"""The static page in headless Chromium: codes, files, recording, without a network, on a phone.
+
+onnxruntime-web comes from $ONNXRUNTIME_WEB (npm's .tgz) or from npm; without both the tests are skipped.
+"""
+
+import functools
+import http.server
+import io
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import codec
+from encodec_eval import page as static_page
+from encodec_eval.datasets import BUNDLED
+from encodec_eval.types import EvalError
+from tests.conftest import CHROMIUM_FLAGS
+
+SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
+TINY = "encodec_24khz_tiny"
+RATE = 24_000
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    pytest.importorskip("onnxscript")
+    onnx = pytest.importorskip("codec.onnx.export")
+    folder = tmp_path_factory.mktemp("export")
+    onnx.export(codec.load_model(TINY), folder, int_codes=True, stream=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(export, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    try:
+        given = os.environ.get("ONNXRUNTIME_WEB")
+        runtime = Path(given) if given else static_page.fetch_runtime(tmp_path_factory.mktemp("npm"))
+    except EvalError as error:
+        pytest.skip(str(error))
+    static_page.build(folder, export, runtime)
+    return folder
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def url(site):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Ten seconds of speech at the model's rate, as the page and Python both read it: `(path, [1, T])`."""
+    wav, rate = codec.audio.load(SPEECH)
+    wav = codec.audio.resample(wav, rate, RATE)
+    wav = wav.repeat(1, 1 + 10 * RATE // wav.shape[1])[:, : 10 * RATE]
+    path = tmp_path_factory.mktemp("clip") / "speech.wav"
+    codec.audio.save(path, wav, RATE)
+    return path, codec.audio.load(path)[0]
+
+
+def opened(page, url):
+    page.goto(url)
+    page.get_by_text("Ready: open").wait_for(timeout=60_000)
+    return page
+
+
+def compared(page, path):
+    page.locator("#clip").set_input_files(path)
+    page.get_by_text("encoded and decoded here in").wait_for(timeout=90_000)
+    page.wait_for_function("document.querySelector('#player').buffers?.length === 6")
+
+
+def saved(page, number):
+    with page.expect_download() as download:
+        page.locator("#files a").nth(number).click()
+    return Path(download.value.path()).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_codes_and_files_are_those_of_python_without_a_network(page, url, clip):
+    path, wav = clip
+    opened(page, url).context.set_offline(True)
+    compared(page, path)
+    codes = np.array(page.evaluate("encodecPage.result.codes.map((row) => Array.from(row))"))
+    model = codec.load_model(TINY)
+    wanted = model.encode(wav[None], bandwidth=24.0).audio_codes[0, 0].numpy()
+    assert codes.shape == wanted.shape
+    equal = (codes == wanted).mean()
+    assert equal >= 0.995, f"{equal:.2%} of the codes are Python's"
+    data = saved(page, 2)
+    held = torch.cat([piece.codes for piece in codec.ecdc.read_codes(io.BytesIO(data))], dim=1)
+    np.testing.assert_array_equal(held.numpy(), codes[:8])
+    audio, rate = codec.decompress(data)
+    assert (tuple(audio.shape), rate) == (tuple(wav.shape), RATE)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_file_of_python_is_opened(page, url, clip, tmp_path):
+    wav = clip[1][:, : RATE + 37]
+    data = codec.compress(codec.load_model(TINY), wav, 6.0)
+    (tmp_path / "talk.ecdc").write_bytes(data)
+    opened(page, url).locator("#clip").set_input_files(tmp_path / "talk.ecdc")
+    page.get_by_text("Decoded talk.ecdc here.").wait_for()
+    audio = np.array(page.evaluate("Array.from(encodecPage.result.samples)"))
+    np.testing.assert_allclose(audio, codec.decompress(data)[0][0].numpy(), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: b"RIFF" + data[4:], "not an .ecdc file"),
+        (lambda data: data[:-1], "bytes of codes; expected"),
+        (lambda data: data + b"0", "bytes of codes; expected"),
+        (lambda data: data.replace(b'"nc": 8', b'"nc": 0'), "has 0 codebooks; expected 1 to 32"),
+        (lambda data: data.replace(b"false", b"true "), "expected version 0 without one"),
+        (lambda data: data[:4] + b"\1" + data[5:], "expected version 0 without one"),
+        (lambda data: data.replace(b"24khz", b"48khz"), "the file was made with model"),
+    ],
+)
+def test_a_damaged_file_is_refused(page, url, clip, tmp_path, change, message):
+    data = codec.compress(codec.load_model(TINY), clip[1][:, :RATE], 6.0)
+    (tmp_path / "bad.ecdc").write_bytes(change(data))
+    opened(page, url).locator("#clip").set_input_files(tmp_path / "bad.ecdc")
+    page.get_by_role("alert").get_by_text(message).wait_for()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_phone_shows_all_of_it_and_nothing_leaves_the_page(page, url, clip, tmp_path):
+    """The picture: SCREENSHOTS=results/app python -m pytest -n 0 -m slow tests/encodec_eval/page -k phone"""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page.set_viewport_size({"width": 390, "height": 844})
+    asked = []
+    opened(page, url)
+    page.on("request", lambda request: asked.append(request.url))
+    compared(page, clip[0])
+    assert [each for each in asked if not each.startswith("blob:")] == []
+    found = axe.Axe().run(page).response["violations"]
+    assert [
+        (item["id"], item["impact"]) for item in found if item["impact"] in ("critical", "serious", "moderate")
+    ] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / "page.png", full_page=True)
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_model_is_opened_from_disk_and_a_missing_file_is_named(page, url, export):
+    opened(page, url).locator("#model").set_input_files([export / "config.json", export / "encoder.onnx"])
+    page.get_by_role("alert").get_by_text("decoder.onnx is missing").wait_for()
+    page.locator("#model").set_input_files(sorted(export.iterdir()))
+    page.get_by_text("Ready: open").wait_for()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_recording_is_compared(chromium, url):
+    flags = [*CHROMIUM_FLAGS, "--use-fake-device-for-media-stream"]
+    browser = chromium.browser_type.launch(executable_path=shutil.which("chromium"), args=flags)
+    page = opened(browser.new_context(permissions=["microphone"]).new_page(), url)
+    page.get_by_role("button", name="Record").click()
+    page.get_by_text("Recording…").wait_for()
+    page.wait_for_function(
+        "encodecPage.recording?.blocks.length > 250"
+    )  # more than a second: the device beeps once in it
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("encoded and decoded here in").wait_for()
+    peak = page.evaluate("encodecPage.result.samples.reduce((peak, x) => Math.max(peak, Math.abs(x)), 0)")
+    browser.close()
+    assert peak > 0.01, "the fake microphone's tone is missing"
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_stream_in_any_pieces_is_the_whole_clip(page, url, clip):
+    compared(opened(page, url), clip[0])
+    wrong = page.evaluate(
+        """async () => {
+          const { codec, liveCodec, result } = encodecPage;
+          const samples = result.samples.slice(0, 48000);
+          liveCodec.restart();
+          const parts = [];
+          for (let at = 0, n = 0; at < samples.length; n++) {
+            const size = [1, 128, 319, 321, 2240, 640][n % 6];
+            parts.push(await liveCodec.push(samples.slice(at, at + size), 8));
+            at += size;
+          }
+          const live = joined(...parts);
+          const whole = await codec.decode((await codec.encode(samples)).slice(0, 8), samples.length);
+          const differs = live.map((x, n) => Math.abs(x - whole[n]));
+          return [live.length, differs.findIndex((x) => !(x <= 1e-5)), Math.max(...whole.map(Math.abs))];
+        }"""
+    )
+    assert wrong[:2] == [48_000, -1], f"samples, and the first wrong one: {wrong}"
+    assert wrong[2] > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_live_runs_from_the_microphone_and_is_measured(chromium, url):
+    flags = [*CHROMIUM_FLAGS, "--use-fake-device-for-media-stream"]
+    browser = chromium.browser_type.launch(executable_path=shutil.which("chromium"), args=flags)
+    page = opened(browser.new_context(permissions=["microphone"]).new_page(), url)
+    page.locator("#live").click()
+    page.get_by_text("Live: speak").wait_for()
+    page.evaluate("encodecPage.heard = []; encodecPage.live.heard = (...pair) => encodecPage.heard.push(pair)")
+    page.get_by_text("ms behind,").wait_for()
+    page.wait_for_timeout(3000)
+    page.locator("#bandwidth").fill("4")
+    assert page.evaluate("encodecPage.live.codebooks") == 32
+    measured = page.locator("#measured").inner_text()
+    given, heard = page.evaluate("[0, 1].map((i) => encodecPage.heard.reduce((sum, pair) => sum + pair[i].length, 0))")
+    page.locator("#live").click()
+    page.get_by_role("button", name="Start").wait_for()
+    browser.close()
+    print(measured, given, heard)
+    assert heard > 0
+    assert abs(given - heard) <= 4800, f"{given} samples came, {heard} were given back"
+
+
+def test_an_incomplete_export_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(EvalError, match=r"lacks encoder\.onnx, decoder\.onnx; expected"):
+        static_page.build(tmp_path / "out", tmp_path, tmp_path / "runtime.tgz")
+
+
+def test_a_package_of_another_hash_is_refused(tmp_path):
+    for name in static_page.MODEL_FILES:
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "runtime.tgz").write_bytes(b"other")
+    with pytest.raises(EvalError, match="has sha512"):
+        static_page.build(tmp_path / "out", tmp_path, tmp_path / "runtime.tgz")
+
+
+def test_without_npm_the_way_out_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EvalError, match="--runtime FILE"):
+        static_page.fetch_runtime(tmp_path)
