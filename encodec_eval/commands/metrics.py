@@ -47,6 +47,8 @@ def span(metric: Metric) -> str:
 
 def when(metric: Metric) -> str:
     """What has the metric computed."""
+    if metric.on_request:
+        return "with --through"
     if metric.name in ALWAYS:
         return "always"
     groups = ", ".join([*metric.groups, "all"])

@@ -277,7 +277,7 @@ def test_unknown_names_list_what_is_allowed(tmp_path):
 )
 def test_files_that_are_no_checkpoint(tmp_path, content):
     (tmp_path / "unnamed.th").write_bytes(content)
-    with pytest.raises(CheckpointError, match="damaged or no checkpoint"):
+    with pytest.raises(CheckpointError, match="damaged, or not a checkpoint"):
         EncodecModel.from_pretrained(tmp_path / "unnamed.th")
 
 
@@ -287,7 +287,7 @@ def test_pickles_are_not_executed(tmp_path):
             return (open, (str(tmp_path / "boom"), "w"))
 
     torch.save({"a": Bomb()}, tmp_path / "unnamed.th")
-    with pytest.raises(CheckpointError, match="damaged or no checkpoint"):
+    with pytest.raises(CheckpointError, match="damaged, or not a checkpoint"):
         EncodecModel.from_pretrained(tmp_path / "unnamed.th")
     assert not (tmp_path / "boom").exists()
 

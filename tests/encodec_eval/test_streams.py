@@ -112,7 +112,7 @@ def test_rows_of_the_hub_are_fetched_once_and_only_as_many_as_are_wanted(tmp_pat
 
 def test_a_limit_bounds_what_is_fetched(tmp_path, monkeypatch, capsys):
     fetched = fake_stream(monkeypatch, rows=99)
-    monkeypatch.setattr("encodec_eval.commands.evaluate.draw", mock.Mock(side_effect=EvalError("enough")))
+    monkeypatch.setattr("encodec_eval.selection.draw", mock.Mock(side_effect=EvalError("enough")))
     given = ["--set", "hf:me/set:test", "--data-root", str(tmp_path), "--out", str(tmp_path / "run")]
     assert main([*given, "--limit", "2", "--systems", "identity"]) == 2
     assert "enough" in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_scales_of_segments_are_kept(tmp_path):
 
 def test_no_weights_are_read_where_none_are_needed(model, speech, monkeypatch):
     high = ecdc.compress(model, speech, 6.0)
-    monkeypatch.setattr(ecdc.files, "load_model", None)
+    monkeypatch.setattr("codec.ecdc.models.load_model", None)
     assert len(ecdc.transcode(high, 3.0)) < len(high)
 
 
