@@ -22,8 +22,8 @@ rm $out/perceptual/rate_*  # 12 MB of curves, of two clips each
 sed -i '/^!\[rate_/,+1d' $out/perceptual/report.md
 
 # Over a line; Opus needs libopus (Debian: libopus0).
-line="$tiny --jobs 1 --overwrite"
-$line --systems encodec opus --bandwidths 6 12 --through loss=0,0.02,0.05,0.1,0.2:burst=2 --limit 10 --out $out/line/loss
+line="$tiny --overwrite"
+$line --systems encodec opus --bandwidths 6 12 --through loss=0,0.02,0.05,0.1,0.2:burst=2 --out $out/line/loss
 $line --systems encodec --bandwidths 6 --through loss=0,0.05,0.1,0.2:burst=2:conceal=repeat,zero,lm,copy1,copy2 \
     --limit 5 --out $out/line/concealment
 $line --systems encodec opus --bandwidths 6 --opus-kbps 12 --through generations=1,2,5,10,25 tandem=opus@12:before,after \
