@@ -1,11 +1,11 @@
 """Word errors of a speech recogniser on the output, against the transcript or against what it hears in the original."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torchaudio.functional import edit_distance
 
 from encodec_eval.types import Metric, UndefinedError
 from encodec_eval.weights import find, remember
@@ -40,22 +40,12 @@ def transcribe(signal: NDArray[np.float64]) -> str:
     return " ".join(segment.text for segment in segments)
 
 
-def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
-    """The fewest insertions, deletions and substitutions of words from one to the other (Levenshtein)."""
-    row = list(range(len(heard) + 1))
-    for n, word in enumerate(said, start=1):
-        previous, row[0] = row[0], n
-        for m, other in enumerate(heard, start=1):
-            previous, row[m] = row[m], min(row[m] + 1, row[m - 1] + 1, previous + (word != other))
-    return row[-1]
-
-
 def error_rate(said: str, heard: str) -> float:
     """Word errors of a text in percent of the words that were said, both normalised."""
     words = _normaliser()(said).split()
     if not words:
         raise UndefinedError("no words to compare with")
-    return 100 * word_errors(words, _normaliser()(heard).split()) / len(words)
+    return 100 * edit_distance(words, _normaliser()(heard).split()) / len(words)
 
 
 def score(reference: NDArray[np.float64], estimate: NDArray[np.float64], sample_rate: int, transcript: str) -> float:

@@ -223,7 +223,7 @@ def test_odd_audio_has_a_score_in_range_or_a_reason(speech, name):
      ("k i t t e n", "s i t t i n g", 3)],
 )  # fmt: skip
 def test_word_errors_by_hand(said, heard, errors):
-    assert wer_module.word_errors(said.split(), heard.split()) == errors
+    assert wer_module.edit_distance(said.split(), heard.split()) == errors
 
 
 def test_the_error_rate_is_that_of_normalised_words():
