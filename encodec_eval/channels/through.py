@@ -172,7 +172,7 @@ class Coding:
         with torch.inference_mode():
             audio, rate = decompress(coded, system.loaded)
         kept = torch.cat(
-            [piece.codes for piece in read_codes(io.BytesIO(coded), system.loaded) if piece.codes is not None], 1
+            [each.codes for each in read_codes(io.BytesIO(coded), system.loaded) if each.codes is not None], 1
         )
         equal = share_equal(torch.cat(list(low.codes), dim=1) if low.codes is not None else None, kept)
         changed = {"file_bytes": len(coded), "equal_codes": equal, "codes": None, "coded": None, "entropy_bytes": None}

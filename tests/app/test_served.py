@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 SPEECH = BUNDLED / "librispeech-mini/test-other/1688/142285/1688-142285-0008.flac"
 TINY = "encodec_24khz_tiny"
 START_S = 120
-MOST_GROWTH_MB = 40
+MOST_GROWTH_MB = 30
 
 
 @contextmanager

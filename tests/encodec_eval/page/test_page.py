@@ -148,6 +148,7 @@ def test_a_damaged_file_is_refused(page, url, clip, tmp_path, change, message):
     (tmp_path / "bad.ecdc").write_bytes(change(data))
     opened(page, url).locator("#clip").set_input_files(tmp_path / "bad.ecdc")
     page.get_by_role("alert").get_by_text(message).wait_for()
+    assert page.locator("#result").is_hidden(), "a damaged file is shown"
 
 
 @pytest.mark.slow
@@ -178,6 +179,7 @@ def test_a_model_is_opened_from_disk_and_a_missing_file_is_named(page, url, expo
     page.get_by_role("alert").get_by_text("decoder.onnx is missing").wait_for()
     page.locator("#model").set_input_files(sorted(export.iterdir()))
     page.get_by_text("Ready: open").wait_for()
+    assert TINY in page.locator("#about").inner_text()
 
 
 @pytest.mark.slow
