@@ -20,7 +20,7 @@ os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 import gradio as gr
 import torch
 
-from encodec_eval.demo import api, components, endpoints, line, page, store
+from encodec_eval.demo import api, components, device, endpoints, line, live, page, store
 from encodec_eval.demo.models import about, offered_models
 from encodec_eval.demo.session import FORMATS, HELPERS
 from encodec_eval.demo.settings import (
@@ -41,6 +41,7 @@ from encodec_eval.demo.values import FILES, PICTURE
 LAUNCH = {"max_file_size": f"{MAX_UPLOAD_MB}mb", "theme": THEME, "head": components.HEAD}
 LAUNCH |= {"state_session_capacity": VISITORS_REMEMBERED}
 LAUNCH |= {"footer_links": ["api"], "mcp_server": importlib.util.find_spec("mcp") is not None}
+LAUNCH |= device.launch_arguments()
 PRIVATE = {"show_progress": "hidden", "api_visibility": "private"}
 gr.set_static_paths([store.examples_folder()])
 
@@ -79,6 +80,15 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S
             gr.HTML(elem_id="blind", **components.blind_arguments("#player sync-player", "rate=48000"))
         with gr.Accordion("Download the files", open=False):
             files = gr.HTML(html_template=FILES, elem_id="files", apply_default_css=False)
+    with gr.Accordion("Hear yourself live", open=False):
+        gr.HTML(
+            "<p>Your microphone goes through the codec on this server and back to you. <b>Wear headphones</b>, or it "
+            "whistles. Nothing is kept.</p>",
+            apply_default_css=False,
+        )
+        live.control(model)
+    with gr.Accordion("Run it on your device", open=False):
+        gr.HTML(device.about(), elem_id="device", apply_default_css=False)
 
     shown = [source, session, player, numbers, choice, files, voice, status]
     working = {"outputs": shown, "api_visibility": "private", "show_progress_on": status, "trigger_mode": "multiple"}

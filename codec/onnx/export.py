@@ -22,6 +22,7 @@ from codec.onnx.graph import DecoderGraph, EncoderGraph, state_size
 OPSET = 20
 MIN_OPSET = 18  # the exporter's
 _TRACED_FRAMES = 24
+_CODEBOOKS = "embeds."  # of an encoder, all that `half` halves: its network in float16 changes a sixth of the codes
 _AXES = {  # None where the model says how many
     "audio": ("B", None, "T"),
     "codes": ("B", "K", "F"),
@@ -47,7 +48,7 @@ def export(
         opset: version of ONNX's operations, at least `MIN_OPSET`.
         stream: also `encoder_stream.onnx` and `decoder_stream.onnx`, with a state in and out.
         int_codes: codes are int32, which JavaScript reads as plain numbers, instead of int64.
-        half: weights are stored as float16 and computed with as float32.
+        half: weights are stored as float16, but for the encoder's network, and computed with as float32.
 
     Raises `CheckpointError` for a model or an opset that cannot be exported, or without the packages that do it.
     """
@@ -87,6 +88,8 @@ def _check(model: EncodecModel, opset: int, stream: bool) -> None:
         raise CheckpointError(f"{model.name} codes segments, each for itself: it streams by its encoder.onnx already")
     if stream and not (model.encoder.streamable and config.trim_right_ratio == 1):
         raise CheckpointError("only a causal model with weight_norm and trim_right_ratio 1 has graphs for streams")
+    if stream and config.normalize:
+        raise CheckpointError(f"{model.name} scales a clip by the loudness of all of it (normalize): it cannot stream")
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -137,7 +140,7 @@ def _write(graph: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path
     for value in (*proto.graph.input, *proto.graph.output):
         _name_axes(value)
     if half:
-        _halve(proto)
+        _halve(proto, only=_CODEBOOKS if isinstance(graph, EncoderGraph) else "")
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
 
@@ -157,13 +160,13 @@ def _name_axes(value: Any) -> None:
             dimension.dim_param = axis
 
 
-def _halve(proto: Any) -> None:
-    """Store the weights as float16, before a cast that runtimes fold away when they load the graph."""
+def _halve(proto: Any, only: str) -> None:
+    """Store the weights whose names begin with `only` as float16, before a cast that runtimes fold away on loading."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for weight in proto.graph.initializer:
-        if weight.data_type == TensorProto.FLOAT and math.prod(weight.dims) > 1:
+        if weight.data_type == TensorProto.FLOAT and math.prod(weight.dims) > 1 and weight.name.startswith(only):
             name = weight.name
             weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype("float16"), f"{name}_half"))
             casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))

@@ -87,19 +87,8 @@ class _Clip:
 
     def pad(self, x: Tensor, left: int, half: int, stride: int) -> Tensor:
         """`left` steps before `x`, and after it `half` and those that complete the last frame, or more."""
-        count = torch.full((), x.shape[2], dtype=torch.int64)
-        longest = torch.clamp(half + -count % stride, min=left) + 1
-        last = torch.maximum(count, longest) - 1
-
-        def reflected(positions: Tensor) -> Tensor:
-            source = last - (last - positions).abs()
-            inside = (source < count).to(x.dtype)
-            return x.index_select(2, torch.minimum(source, count - 1).clamp(min=0)) * inside
-
-        pieces = [reflected(torch.arange(left, 0, -1)), x] if left else [x]
-        if half + stride > 1:
-            pieces.append(reflected(count + torch.arange(half + stride - 1)))
-        return torch.cat(pieces, dim=2)
+        before, after = _reflections(x, left, half, half + stride - 1, stride)
+        return torch.cat([*before, x, *after], dim=2)
 
     def add(self, x: Tensor, stride: int) -> Tensor:
         return x
@@ -117,7 +106,8 @@ class _Clip:
 class _Stream:
     """The next piece of a stream. The state `[B, S]` says in its first number whether the clip has begun.
 
-    An incomplete last frame is completed as at the end of a clip; the state after it is of no use.
+    An incomplete last frame is completed as at the end of a clip; the state after it is of no use. A clip that ends in
+    its first piece is the whole clip, however short.
     """
 
     def __init__(self, state: Tensor) -> None:
@@ -131,13 +121,14 @@ class _Stream:
         return self.state[:, start : self.place].reshape(-1, *shape)
 
     def pad(self, x: Tensor, left: int, half: int, stride: int) -> Tensor:
+        before, after = _reflections(x, left, 0, stride - 1, stride)  # of a clip that begins here
         if left:
-            mirrored = x.index_select(2, torch.arange(left, 0, -1).clamp(max=x.shape[2] - 1))
-            x = torch.cat([torch.where(self.started, self._take(x.shape[1], left), mirrored), x], dim=2)
+            x = torch.cat([torch.where(self.started, self._take(x.shape[1], left), *before), x], dim=2)
             self.kept.append(x[:, :, -left:].flatten(1))
         if stride == 1:
             return x
-        return torch.cat([x, x.index_select(2, x.shape[2] - 2 - torch.arange(stride - 1))], dim=2)
+        later = x.index_select(2, x.shape[2] - 2 - torch.arange(stride - 1))
+        return torch.cat([x, torch.where(self.started, later, *after)], dim=2)
 
     def add(self, x: Tensor, stride: int) -> Tensor:
         self.kept.append(x[:, :, -stride:].flatten(1))
@@ -154,6 +145,24 @@ class _Stream:
 
 
 _Memory: TypeAlias = _Clip | _Stream
+
+
+def _reflections(x: Tensor, left: int, half: int, right: int, stride: int) -> tuple[list[Tensor], list[Tensor]]:
+    """`left` steps before the clip `x`, and `right` steps after it: none, or one tensor each.
+
+    They reflect the clip as if zeros made it long enough, for `half` and what completes the last frame, or for `left`.
+    """
+    count = torch.full((), x.shape[2], dtype=torch.int64)
+    longest = torch.clamp(half + -count % stride, min=left) + 1
+    last = torch.maximum(count, longest) - 1
+
+    def reflected(positions: Tensor) -> Tensor:
+        source = last - (last - positions).abs()
+        inside = (source < count).to(x.dtype)
+        return x.index_select(2, torch.minimum(source, count - 1).clamp(min=0)) * inside
+
+    before = [reflected(torch.arange(left, 0, -1))] if left else []
+    return before, [reflected(count + torch.arange(right))] if right else []
 
 
 def _run(stack: Stack, x: Tensor, memory: _Memory) -> Tensor:
@@ -178,15 +187,23 @@ def _conv(layer: Conv, x: Tensor, memory: _Memory) -> Tensor:
         half = 0 if layer.causal else layer.padding // 2
         x = memory.pad(x, layer.padding - half, half, layer.stride)
     y = F.conv1d(x, layer.conv.weight, layer.conv.bias, layer.stride, dilation=layer.conv.dilation)
-    return y if layer.norm is None else cast(Tensor, layer.norm(y))
+    return y if layer.norm is None else _group_norm(layer.norm, y)
 
 
 def _conv_transpose(layer: ConvTranspose, x: Tensor, memory: _Memory) -> Tensor:
     y = memory.add(F.conv_transpose1d(F.elu(x), layer.conv.weight, None, layer.stride), layer.stride)
     y = y + cast(Tensor, layer.conv.bias).unsqueeze(1)
     if layer.norm is not None:
-        y = layer.norm(y)
+        y = _group_norm(layer.norm, y)
     return y[:, :, layer.stride - layer.trim_right : y.shape[2] - layer.trim_right]
+
+
+def _group_norm(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    """Of one group. Its sums over a whole segment are in float64: runtimes add float32 one after the other, torch in
+    blocks, and the difference can decide a code."""
+    centred = x - x.double().mean(dim=(1, 2), keepdim=True).to(x.dtype)
+    deviation = (centred.double().pow(2).mean(dim=(1, 2), keepdim=True) + norm.eps).sqrt().to(x.dtype)
+    return centred / deviation * norm.weight.unsqueeze(1) + norm.bias.unsqueeze(1)
 
 
 def _lstm(lstm: nn.LSTM, x: Tensor, memory: _Memory) -> Tensor:

@@ -29,7 +29,8 @@ class TrainingConfig:
         steps: of the whole run, over which the learning rate falls as a cosine from `lr` to 0 after `warmup_steps`.
         batch: items per step and process. crop_s: their length in seconds.
         optimizer: "adam" (betas 0.5 and 0.9, as in the paper) or "muon".
-        loss_weights: shares of the gradient, by name: time, mel, log_mel, band_noise, adversarial, feature_matching.
+        loss_weights: shares of the gradient, by name: time, mel, log_mel, band_noise, long_term, loudness,
+            adversarial, feature_matching.
         commitment_weight: of the commitment loss, which does not pass through the output and is not balanced.
         start: "random", or "companded": see `codec.training.start`.
         frozen_encoder: train the decoder alone, on an encoder and codebooks that stay.
@@ -90,20 +91,19 @@ CONFIGS: dict[str, TrainingConfig] = {
         discriminator=DiscriminatorConfig(windows=(4096, 2048, 1024, 512, 256), update_probability=0.5),
     ),
     "encodec_24khz_tiny": TrainingConfig(EncodecConfig(**_TINY), crop_s=0.4, **_TINY_TRAINING),
-    # All parts together, from the model that the configuration above leaves (or a later one).
+    # All parts together, from the model that the configuration above leaves (or a later one), widened to 12 filters.
     "encodec_24khz_tiny_joint": TrainingConfig(
-        EncodecConfig(**_TINY),
+        EncodecConfig(**_TINY | {"num_filters": 12}),
         **_TINY_TRAINING
         | {
             "crop_s": 1.0,
-            "lr": 6e-4,
-            "loss_weights": {"time": 0.3, "log_mel": 1.6, "band_noise": 1.2},
+            "lr": 1.2e-3,
+            "loss_weights": {"time": 0.3, "log_mel": 1.6, "band_noise": 1.2, "long_term": 4.0, "loudness": 4.0},
             "frozen_encoder": False,
-            "encoder_lr": 0.3,
+            "encoder_lr": 0.5,
             # Straight through the quantiser, the losses push latents away from their codewords: at the start the cosine
             # of the two gradients is -0.4. At this weight the pull back is a third as strong, at 1 it is next to none.
             "commitment_weight": 100.0,
-            "codebook_decay": 0.998,
             "augmentation": Augmentation((-25.0, 5.0), mix_probability=0.0, silence_rms=0.012, loud_probability=0.1),
         },
     ),

@@ -126,6 +126,33 @@ class LogMelLoss(_BandLoss):
         return total / len(self.windows)
 
 
+class LongTermSpectrumLoss(nn.Module):
+    """Mean squared difference of the logarithms of long-term power spectra, bin by bin (in nepers of power).
+
+    The other losses see bands or short windows. A decoder that repeats itself at the frame rate, which sounds as a
+    buzz, has lines that are lost in mel bands; bins over a second of audio show them. Each critical band weighs the
+    same. A bin `floor` times quieter than the clip's mean counts as that loud; bins below `lowest_hz` do not count.
+
+    Shape: reference and estimate `[B, C, T]` with T of at least the window.
+    """
+
+    window: Tensor
+    weight: Tensor
+
+    def __init__(self, sample_rate: int, window: int = 4096, floor: float = 1e-5, lowest_hz: float = 60.0) -> None:
+        super().__init__()
+        self.floor = floor
+        hz = torch.linspace(0, sample_rate / 2, window // 2 + 1)
+        weight = (hz >= lowest_hz) / (1 + (hz / 600) ** 2).sqrt()  # Bark per Hz
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+        self.register_buffer("weight", weight / weight.sum(), persistent=False)
+
+    def forward(self, reference: Tensor, estimate: Tensor) -> Tensor:
+        wanted, actual = (power(spectrum(wav, self.window)).mean(dim=-2) for wav in (reference, estimate))
+        least = self.floor * (wanted.mean(dim=-1, keepdim=True) + SILENCE * len(self.window))
+        return (((actual + least) / (wanted + least)).log().pow(2) @ self.weight).mean()
+
+
 def adversarial_loss(logits: Sequence[Tensor]) -> Tensor:
     """The generator's hinge loss: `max(0, 1 - D(estimate))`, averaged over the discriminators."""
     return torch.stack([(1 - each).relu().mean() for each in logits]).mean()

@@ -21,6 +21,7 @@ from codec.training.balancer import Balancer
 from codec.training.configs import TrainingConfig
 from codec.training.curves import append
 from codec.training.data import Crops
+from codec.training.loudness import LoudnessLoss
 from codec.training.networks import Adversary, Generator, distributed
 from codec.training.optimizer import ADAM_BETAS, Muon, warmed_cosine
 from codec.training.quantizer import QuantizerTrainer
@@ -71,6 +72,8 @@ class Trainer:
         self.mel = losses.MelLoss(rate).to(self.device)
         self.log_mel = losses.LogMelLoss(rate).to(self.device)
         self.band_noise = losses.BandNoiseLoss(rate).to(self.device)
+        self.long_term = losses.LongTermSpectrumLoss(rate).to(self.device)
+        self.loudness = LoudnessLoss(rate).to(self.device)
         self.balancer = Balancer(config.loss_weights)
         self.adversary = None
         if config.discriminator is not None:
@@ -203,7 +206,10 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.generator.quantizer.load_state_dict(state["quantizer"])
+        peaks = [group["peak"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
+            group["peak"] = peak  # the configuration's, which may be another than that of the run so far
         self.balancer.load_state_dict(state["balancer"])
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary"])
@@ -214,6 +220,8 @@ class Trainer:
             "mel": self.mel,
             "log_mel": self.log_mel,
             "band_noise": self.band_noise,
+            "long_term": self.long_term,
+            "loudness": self.loudness,
         }
         return {name: loss(wav, estimate) for name, loss in named.items() if name in self.config.loss_weights}
 

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="METRIC",
         help=f"{', '.join(GROUPS)}, or of {', '.join(METRICS)}, or MODULE:CLASS",
     )
+    parser.add_argument("--curves", nargs="*", metavar="METRIC", help="draw curves of these alone (default: of all)")
     parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
     parser.add_argument("--limit", type=int, help="draw this many clips of each set, balanced by speaker")
     parser.add_argument("--seed", type=int, default=0, help="of every draw")
@@ -61,6 +62,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise EvalError(f"--jobs must be at least 1, not {arguments.jobs}")
     named, plugins = plugged.add(arguments.metrics, arguments.timeout)
     metrics = choose(named)
+    report.check_curves(arguments.curves, [name for name in metrics if METRICS[name].kind == "pair"])
     clip_set = selection.select(arguments, arguments.limit, arguments.strict, arguments.max_seconds)
     if arguments.through:
         plan = impaired(arguments, clip_set, metrics)
@@ -91,7 +93,7 @@ def main(arguments: argparse.Namespace) -> int:
     render(finished, clip_set.clips, plan.systems)
     if arguments.through:
         delay.write(folder, [system.system for system in plan.systems if isinstance(system, through.Through)])
-    table = report.write_report(finished, arguments.reference)
+    table = report.write_report(finished, arguments.reference, arguments.curves)
     print(f"{report.title(finished)}\n\n{table}\n{folder}/report.md, report.html")
     if finished.waiting:
         reason = "because their workers died or ran out of memory"

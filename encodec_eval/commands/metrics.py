@@ -57,7 +57,7 @@ def when(metric: Metric) -> str:
 
 def audio(metric: Metric) -> str:
     """What a metric on audio is given."""
-    if metric.kind != "pair":
+    if metric.kind not in ("pair", "weight"):
         return "-"
     rate = f"{metric.sample_rate} Hz" if metric.sample_rate else "the clip's rate"
     return f"{rate}, {'mono' if metric.channels == 'mono' else 'each channel'}"

@@ -1,13 +1,14 @@
 """Make a listening test after ITU-R BS.1534 (MUSHRA) from systems and recordings, hold it, and analyse it."""
 
 import argparse
-import contextlib
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from encodec_eval import selection, systems
+from encodec_eval.listening.crowd import options
 from encodec_eval.mushra.analysis.analyse import analyse
 from encodec_eval.mushra.analysis.ratings import read_ratings, write_csv
 from encodec_eval.mushra.analysis.report import overall_table, write_report
@@ -15,7 +16,6 @@ from encodec_eval.mushra.analysis.screening import SCREENS, incomplete
 from encodec_eval.mushra.analysis.simulate import FAULTS, default_truth, simulate
 from encodec_eval.mushra.make import Design, make_test
 from encodec_eval.mushra.manifest import FILE_NAME, Manifest, load_manifest
-from encodec_eval.mushra.server import Server
 from encodec_eval.mushra.stimuli import PRESETS
 from encodec_eval.mushra.webmushra import export
 from encodec_eval.report.tables import markdown
@@ -40,8 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
     parser.add_argument("--force", action="store_true", help="allow what BS.1534-3 does not")
     parser.add_argument("--out", type=Path, default=Path("listening_test"), help="folder (default: %(default)s)")
+    options.add_options(parser)
     parser.set_defaults(run=make, opus_kbps=[12.0])
-    commands = parser.add_subparsers(metavar="serve | analyze | simulate | webmushra")
+    commands = parser.add_subparsers(metavar="serve | analyze | simulate | export | webmushra")
     for name, (add, text) in PARSERS.items():
         add(commands.add_parser(name, help=text, description=text))
 
@@ -51,15 +52,15 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def make(arguments: argparse.Namespace) -> None:
+def design_of(arguments: argparse.Namespace) -> Design:
+    """The test that the options ask for, of any method; a preset is MUSHRA's own."""
     clip_set = selection.select(arguments)
     built = systems.build(arguments, clip_set.clips)
     if arguments.bandwidths is None:
         built = [each.lowest(MOST_BANDWIDTHS) if isinstance(each, Encodec) else each for each in built]
-    design = Design(
+    return Design(
         clip_set=clip_set,
         systems=built,
-        preset=arguments.preset,
         items=arguments.items,
         duration_s=arguments.duration,
         forms=arguments.forms,
@@ -67,26 +68,15 @@ def make(arguments: argparse.Namespace) -> None:
         title=arguments.title,
         force=arguments.force,
     )
+
+
+def make(arguments: argparse.Namespace) -> None:
+    design = replace(design_of(arguments), preset=arguments.preset)
+    settings = options.settings_of(arguments)
     manifest = make_test(design, arguments.out)
+    options.finish(arguments, settings, arguments.out)
     print(f"{len(manifest.items)} items of {', '.join(manifest.conditions)}")
     print(f"for listeners: {arguments.out / 'page' / 'index.html'}; keep from them: {arguments.out / FILE_NAME}")
-
-
-def serve_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("test", type=Path, help="folder of a test")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.set_defaults(run=serve)
-
-
-def serve(arguments: argparse.Namespace) -> None:
-    if not 0 <= arguments.port <= 65535:
-        raise EvalError(f"--port must be from 0 to 65535, not {arguments.port}")
-    with Server((arguments.host, arguments.port), arguments.test) as server:
-        host, port = server.server_address[:2]
-        print(f"http://{host!s}:{port}/ - results in {server.test.results}; stop with Ctrl-C", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
 
 
 def webmushra_parser(parser: argparse.ArgumentParser) -> None:
@@ -160,7 +150,7 @@ def simulate_parser(parser: argparse.ArgumentParser) -> None:
 
 def simulate_listeners(arguments: argparse.Namespace) -> None:
     manifest = load_manifest(arguments.test)
-    truth = _read_truth(arguments.truth, manifest) if arguments.truth else default_truth(manifest.conditions)
+    truth = read_truth(arguments.truth, manifest) if arguments.truth else default_truth(manifest.conditions)
     rows = simulate(manifest, arguments.listeners, arguments.faulty, arguments.seed, arguments.noise, truth)
     folder = arguments.test if arguments.test.is_dir() else arguments.test.parent
     out = arguments.out or folder / "simulated.csv"  # beside the real results, not among them
@@ -168,7 +158,7 @@ def simulate_listeners(arguments: argparse.Namespace) -> None:
     print(f"{len(rows)} INVENTED ratings of {arguments.listeners} simulated listeners written to {out}")
 
 
-def _read_truth(path: Path, manifest: Manifest) -> dict[str, float]:
+def read_truth(path: Path, manifest: Manifest) -> dict[str, float]:
     try:
         truth = json.loads(path.read_text(encoding="utf-8"))
         scores = {name: float(truth[name]) for name in manifest.conditions}
@@ -181,8 +171,9 @@ def _read_truth(path: Path, manifest: Manifest) -> dict[str, float]:
 
 
 PARSERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "serve": (serve_parser, "serve a test to listeners and collect their results"),
+    "serve": (options.serve_parser, "serve a test to listeners and collect their results"),
     "analyze": (analyze_parser, "results -> post-screening, statistics, tables and figures"),
     "simulate": (simulate_parser, "invent listeners with known true scores, to test an analysis"),
+    "export": (options.export_parser, "every answer so far as one table, with what is known of listeners"),
     "webmushra": (webmushra_parser, "write a test for webMUSHRA"),
 }

@@ -16,11 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"{page.PACKAGE}-{page.VERSION}.tgz (default: npm fetches it)",
     )
+    parser.add_argument(
+        "--webgpu",
+        action="store_true",
+        help="compute on the visitor's GPU where that gives the same codes sooner: +27 MB",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         runtime = arguments.runtime or page.fetch_runtime(Path(folder))
-        page.build(arguments.out, arguments.export, runtime)
+        page.build(arguments.out, arguments.export, runtime, arguments.webgpu)
     print(f"{arguments.out}/index.html: python -m http.server -d {arguments.out} shows it at http://localhost:8000")
     return 0

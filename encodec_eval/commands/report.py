@@ -12,6 +12,7 @@ from encodec_eval.report.results import Results, load
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument("--reference", metavar="POINT", help="compare every point with this one, clip by clip")
+    parser.add_argument("--curves", nargs="*", metavar="METRIC", help="draw curves of these alone (default: of all)")
     parser.add_argument("--layout", choices=layouts.names(), help="print the run in the columns of a published table")
     parser.add_argument("--partial", action="store_true", help="accept a run that is not complete; its title says so")
 
@@ -21,7 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.layout:
         print(write_layout(results, layouts.get(arguments.layout)))
         return 0
-    table = write_report(results, arguments.reference)
+    table = write_report(results, arguments.reference, arguments.curves)
     print(f"{title(results)}\n\n{table}")
     return 0
 

@@ -23,7 +23,8 @@ GROUPS = ("speech", "music", "all")
 
 
 def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:
-    """The metrics of a run: those asked for by name or group (or the default ones), then those that cost nothing.
+    """The metrics of a run: those asked for by name or group (or the default ones), each with the one that says how
+    much a clip weighs in its mean, then those that cost nothing.
 
     A group leaves out, with a warning that says why, what needs a package that is not installed.
     Raises `EvalError` for a name that is no metric and no group, and for a metric asked for by its name whose package
@@ -36,7 +37,9 @@ def choose(names: list[str] | tuple[str, ...] | None) -> list[str]:
         members, missing = (in_group(name), left_out(name)) if name in GROUPS else ([name], {})
         if name in METRICS and (reason := unavailable(METRICS[name])):
             raise EvalError(f"metric {name} {reason}")
-        wanted |= dict.fromkeys(each for each in members if each not in missing)
+        for each in members:
+            if each not in missing:
+                wanted |= dict.fromkeys([each, METRICS[each].weight] if METRICS[each].weight else [each])
         for each, reason in missing.items():
             logger.warning("left out %s: it %s", each, reason)
     return list(dict.fromkeys([*wanted, *ALWAYS]))

@@ -1,5 +1,6 @@
 """Fundamental frequency: how far off it is, and where a voice came or went. Of the optional package pyworld."""
 
+import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -43,7 +44,9 @@ def _contours(reference: Floats, estimate: Floats, sample_rate: int) -> tuple[Fl
 @lru_cache(maxsize=8)  # a reference comes again for every operating point, and both come for each metric
 def _f0(samples: bytes, sample_rate: int) -> Floats:
     """F0 in Hz of float64 samples every 10 ms, 0 where unvoiced."""
-    import pyworld
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of pkg_resources, which says that it is old
+        import pyworld
 
     x = np.frombuffer(samples)
     limits = {"f0_floor": LOWEST_HZ, "f0_ceil": HIGHEST_HZ}

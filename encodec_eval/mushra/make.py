@@ -78,13 +78,7 @@ def fingerprint(items: Sequence[Item]) -> str:
 
 def check(conditions: Sequence[str], items: int, duration_s: float, systems: int, force: bool) -> None:
     """Refuse what ITU-R BS.1534-3 forbids, unless forced; say what it advises against."""
-    if not systems:
-        raise EvalError("no system to listen to was given")
-    twice = {name for name in conditions if conditions.count(name) > 1}
-    if twice:
-        raise EvalError(f"two systems are named {', '.join(sorted(twice))}")
-    if items < 1 or not 1 <= duration_s <= 60:
-        raise EvalError(f"{items} items of {duration_s:g} s; expected 1 item or more, of 1 to 60 s")
+    check_any(conditions, items, duration_s, systems)
     problems = []
     if len(conditions) > MAX_SIGNALS:
         problems.append(f"{len(conditions)} signals in a trial, more than {MAX_SIGNALS}")
@@ -95,6 +89,17 @@ def check(conditions: Sequence[str], items: int, duration_s: float, systems: int
     advised = max(MIN_ITEMS, -(-3 * systems // 2))
     if items < advised:
         logger.warning("%d items for %d systems are few: BS.1534-3 advises %d", items, systems, advised)
+
+
+def check_any(conditions: Sequence[str], items: int, duration_s: float, systems: int) -> None:
+    """Refuse what no listening test can be made of."""
+    if not systems:
+        raise EvalError("no system to listen to was given")
+    twice = {name for name in conditions if conditions.count(name) > 1}
+    if twice:
+        raise EvalError(f"two systems are named {', '.join(sorted(twice))}")
+    if items < 1 or not 1 <= duration_s <= 60:
+        raise EvalError(f"{items} items of {duration_s:g} s; expected 1 item or more, of 1 to 60 s")
 
 
 def settings(design: Design, duration_s: float) -> dict[str, object]:

@@ -51,7 +51,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole test. `forms` are the item ids that one listener hears; `settings` records how it was made."""
+    """A whole test. `forms` are the item ids that one listener hears; `settings` records how it was made.
+
+    `method` is a name of `encodec_eval.listening.methods.METHODS`; but for MUSHRA an item is one trial of it.
+    """
 
     test_id: str
     title: str
@@ -61,6 +64,7 @@ class Manifest:
     items: Sequence[Item]
     forms: Sequence[Sequence[str]]
     settings: dict[str, object]
+    method: str = "mushra"
 
     def names(self) -> dict[str, tuple[str, str]]:
         """From stimulus id to `(item id, condition)`."""

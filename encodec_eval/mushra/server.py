@@ -1,176 +1,241 @@
-"""`mushra serve`: the page of a test over HTTP, and results on disk, one file a session."""
+"""`mushra serve`: the page of a test over HTTP, and answers on disk as they come.
 
+Beside a proxy that takes the prefix off and ends TLS, nothing is needed: all addresses of the page are relative.
+"""
+
+import hmac
 import json
-import re
+import logging
+import secrets
 import sys
 import threading
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from codec.files import replacing
-from encodec_eval.mushra.analysis.ratings import PAGE_COLUMNS, write_csv
+from encodec_eval.listening.crowd import posted
+from encodec_eval.listening.crowd.export import write_session
+from encodec_eval.listening.crowd.limits import RateLimit, client_of
+from encodec_eval.listening.crowd.settings import load_settings
+from encodec_eval.listening.crowd.status import progress, status_page
+from encodec_eval.listening.crowd.store import Session, Store, passed
 from encodec_eval.mushra.manifest import Manifest, load_manifest
-from encodec_eval.mushra.page import PAGE
+from encodec_eval.mushra.page import PAGE, PRIVACY
 from encodec_eval.types import EvalError
+
+logger = logging.getLogger(__name__)
 
 RESULTS = "results"
 MAX_BODY = 1 << 18
-MAX_SESSIONS = 10000
+MAX_CONNECTIONS = 1000
 TIMEOUT_S = 30
 POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:"
+    "connect-src 'self'; img-src data:; base-uri 'self'; form-action 'none'"
 )
+JSON, HTML, TEXT = "application/json", "text/html; charset=utf-8", "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """How a test is held. `token` opens `/status` (one is drawn if none is given); one client may make `per_second`
+    requests for long and `burst` at once, 0: no limit; `proxy`: a proxy of ours tells clients apart for us."""
+
+    token: str | None = None
+    per_second: float = 50
+    burst: int = 1000
+    proxy: bool = False
 
 
 class Served:
-    """A test being served: its files by URL, its forms, and where results go."""
+    """A test being served: its files by URL, its record, and where results go."""
 
     def __init__(self, folder: Path) -> None:
         self.manifest: Manifest = load_manifest(folder)
+        self.settings = load_settings(folder)
         self.results = folder / RESULTS
         self.results.mkdir(exist_ok=True)
         page = folder / PAGE
         self.files = {"/": page / "index.html"}
         self.files |= {f"/audio/{item.id}.js": page / "audio" / f"{item.id}.js" for item in self.manifest.items}
+        if self.settings["headphones"]:
+            self.files["/audio/headphones.js"] = page / "audio" / "headphones.js"
         missing = [str(path) for path in self.files.values() if not path.is_file()]
         if missing:
             raise EvalError(f"{folder} is incomplete: {missing[0]} is missing")
+        if (page / PRIVACY).is_file():  # tests made by earlier versions have none
+            self.files["/privacy"] = page / PRIVACY
+        self.store = Store(self.manifest, self.settings, folder)
         self._lock = threading.Lock()
-        self._given = Counter(range(len(self.manifest.forms)))
 
-    def next_form(self) -> int:
-        """The form that was handed out least often."""
-        with self._lock:
-            form = min(self._given, key=lambda each: (self._given[each], each))
-            self._given[form] += 1
-            return form
+    def open(self, body: bytes) -> dict[str, object]:
+        """Begin a session, or find this participant's. Raises `ValueError` with the reason if it may not be."""
+        wanted, form = posted.opening(json.loads(body), self.manifest, self.settings)
+        session = self.store.open(wanted, form)
+        answer = {"session": session.id, "form": session.form, "seed": session.seed, "stored": list(session.trials)}
+        return answer | self._told(session)
 
-    def store(self, body: bytes) -> None:
-        """Check a posted session and write it whole. Raises `ValueError` with the reason if anything is wrong."""
-        rows = session_rows(json.loads(body), self.manifest)
-        path = self.results / f"{rows[0]['session_uuid']}.csv" if rows else None
-        if path is None:
-            raise ValueError("no finished trial")
-        with self._lock:
-            if not path.exists() and sum(1 for _ in self.results.glob("*.csv")) >= MAX_SESSIONS:
-                raise ValueError(f"{MAX_SESSIONS} sessions are stored already")
-            if path.exists() and path.read_text(encoding="utf-8").count("\n") > len(rows) + 1:
-                return  # an older post that arrives late
-            _write_whole(path, rows)
+    def add(self, body: bytes) -> dict[str, object]:
+        """Check and keep what a page posts. Raises `ValueError` with the reason if anything is wrong."""
+        session = self.store.add(posted.results(json.loads(body), self.manifest, self.settings))
+        if session.trials:
+            with self._lock, replacing(self.results / f"{session.id}.csv") as part:
+                write_session(part, session, self.manifest, self.settings)
+        return {"stored": len(session.trials)} | self._told(session)
 
-
-def session_rows(posted: Any, manifest: Manifest) -> list[dict[str, object]]:
-    """CSV rows of what a page posts. Raises `ValueError` unless every part has the type, range and names it must."""
-    _require(isinstance(posted, dict), "the body must be an object")
-    _require(set(posted) == {"test", "session", "listener", "form", "seed", "trials"}, "wrong keys")
-    _require(posted["test"] == manifest.test_id, "this is another test")
-    _require(_matches(r"[0-9a-f]{32}", posted["session"]), "wrong session")
-    _require(_matches(r"[\w .-]{0,40}", posted["listener"]), "wrong listener")
-    form = _whole(posted["form"], 0, len(manifest.forms) - 1)
-    seed = _whole(posted["seed"], 0, 2**32 - 1)
-    _require(isinstance(posted["trials"], list) and len(posted["trials"]) <= len(manifest.forms[form]), "wrong trials")
-    items = {item.id: {stimulus.id for stimulus in item.stimuli} for item in manifest.items}
-    rows: list[dict[str, object]] = []
-    for trial in posted["trials"]:
-        _require(isinstance(trial, dict) and set(trial) == {"item", "scores", "ms"}, "wrong trial")
-        _require(trial["item"] in manifest.forms[form] if isinstance(trial["item"], str) else False, "wrong item")
-        scores, spent = trial["scores"], _whole(trial["ms"], 0, 10**9)
-        _require(isinstance(scores, Mapping) and set(scores) == items[trial["item"]], "wrong stimuli")
-        session = [manifest.test_id, posted["listener"], form + 1, seed, posted["session"], trial["item"]]
-        rows += [
-            dict(zip(PAGE_COLUMNS, [*session, stimulus, _whole(score, 0, 100), spent, ""], strict=True))
-            for stimulus, score in scores.items()
-        ]
-    heard = [trial["item"] for trial in posted["trials"]]
-    _require(len(set(heard)) == len(heard), "an item twice")
-    return rows
-
-
-def _require(condition: bool, reason: str) -> None:
-    if not condition:
-        raise ValueError(reason)
-
-
-def _matches(pattern: str, value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
-def _whole(value: object, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"a number must be whole and from {low} to {high}")
-    return value
-
-
-def _write_whole(path: Path, rows: list[dict[str, object]]) -> None:
-    with replacing(path) as part:
-        write_csv(part, rows, PAGE_COLUMNS)
+    def _told(self, session: Session) -> dict[str, object]:
+        """What only who finished, or failed the headphone check, may know."""
+        check = self.settings["headphones"]
+        if self.store.finished(session):
+            return {"finished": True, "completion": self.settings["completion"]}
+        if check and check["exclude"] and passed(session.about, self.settings) is False:
+            return {"finished": False, "failed": True, "completion": {"code": check["code"], "link": check["link"]}}
+        return {"finished": False}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers `/`, the audio scripts, `/form`, and posts to `/results`; everything else does not exist."""
+    """Answers the page, its audio, `/privacy`, `/form`, `/status`, and posts to `/session` and `/results`; no more."""
 
     server: "Server"
     timeout = TIMEOUT_S
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server_version, sys_version = "mushra", ""
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path == "/form":
-            self._answer(HTTPStatus.OK, "application/json", json.dumps({"form": self.server.test.next_form()}).encode())
-        elif file := self.server.test.files.get(path):
-            kind = "text/html; charset=utf-8" if path == "/" else "text/javascript"
-            self._answer(HTTPStatus.OK, kind, file.read_bytes())
+        url = urlsplit(self.path)
+        if not self._allowed():
+            return
+        if url.path == "/form":
+            self._json({"form": self.server.test.store.next_form()})
+        elif url.path in ("/status", "/status.json"):
+            self._status(url.path, parse_qs(url.query))
+        elif file := self.server.test.files.get(url.path):
+            self._file(file, "text/javascript" if file.suffix == ".js" else HTML)
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n")
+            self._answer(HTTPStatus.NOT_FOUND, TEXT, b"not found\n")
 
     def do_POST(self) -> None:
+        takers: dict[str, Callable[[bytes], dict[str, object]]] = {
+            "/session": self.server.test.open,
+            "/results": self.server.test.add,
+        }
         length = self.headers.get("Content-Length", "")
-        if self.path != "/results":
+        if self.path not in takers:
             return self._refuse(HTTPStatus.NOT_FOUND, "not found")
-        if not length.isdecimal():
+        if not self._allowed():
+            return None
+        if not (length.isascii() and length.isdecimal() and len(length) < 20):
             return self._refuse(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
         if int(length) > MAX_BODY:
             return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY} bytes are taken")
         try:
-            self.server.test.store(self.rfile.read(int(length)))
+            return self._json(takers[self.path](self.rfile.read(int(length))))
         except (ValueError, RecursionError) as error:
             return self._refuse(HTTPStatus.BAD_REQUEST, f"refused: {error}")
-        return self._answer(HTTPStatus.OK, "application/json", b"{}")
+        except OSError as error:
+            logger.error("an answer could not be stored: %s", error)
+            return self._refuse(HTTPStatus.INSUFFICIENT_STORAGE, "the answer could not be stored; try again later")
 
-    def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        self.close_connection = True
-        self._answer(status, "text/plain; charset=utf-8", f"{reason}\n".encode())
+    def _allowed(self) -> bool:
+        """Whether this client may ask now; answers 429 if not."""
+        address = self.client_address[0]
+        if self.server.holding.proxy:  # what our proxy appended comes last; a client may have sent what is before
+            address = self.headers.get("X-Forwarded-For", address).rpartition(",")[2].strip()
+        wait_s = self.server.limit.wait_s(client_of(address))
+        if wait_s:
+            seconds = int(wait_s) + 1
+            reason = f"too many requests: try again in {seconds} s"
+            self._refuse(HTTPStatus.TOO_MANY_REQUESTS, reason, {"Retry-After": str(seconds)})
+        return not wait_s
 
-    def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", POLICY)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
+    def _status(self, path: str, query: dict[str, list[str]]) -> None:
+        scheme, _, sent = self.headers.get("Authorization", "").partition(" ")
+        token = sent if scheme.lower() == "bearer" else query.get("token", [""])[0]
+        if not hmac.compare_digest(token.encode(), self.server.token.encode()):
+            return self._refuse(HTTPStatus.FORBIDDEN, "expected the token: /status?token=..., as the server printed it")
+        state = progress(self.server.test.store)
+        if path == "/status.json":
+            return self._json(state)
+        return self._answer(HTTPStatus.OK, HTML, status_page(state).encode())
+
+    def _json(self, value: object) -> None:
+        self._answer(HTTPStatus.OK, JSON, json.dumps(value).encode())
+
+    def _refuse(self, status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> None:
+        self.close_connection = True  # what is left of the body is not read
+        self._answer(status, TEXT, f"{reason}\n".encode(), {"Connection": "close", **(headers or {})})
+
+    def _answer(self, status: HTTPStatus, kind: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._head(status, kind, len(body), headers)
         self.wfile.write(body)
+
+    def _file(self, path: Path, kind: str) -> None:
+        """Send a file without reading it into memory: 200 listeners load ten megabytes a trial."""
+        with path.open("rb") as file:
+            self._head(HTTPStatus.OK, kind, path.stat().st_size)
+            self.wfile.flush()
+            self.connection.sendfile(file)
+
+    def _head(self, status: HTTPStatus, kind: str, size: int, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(size),
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+            **(headers or {}),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Requests are not logged: addresses of listeners are nobody's business."""
 
 
 class Server(ThreadingHTTPServer):
-    """A thread a connection; `test` is shared by all."""
+    """A thread a connection, up to 1000; `test` is shared by all. `token` opens `/status`."""
 
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
 
-    def __init__(self, address: tuple[str, int], folder: Path) -> None:
+    def __init__(self, address: tuple[str, int], folder: Path, holding: Holding | None = None) -> None:
+        self.holding = holding or Holding()
+        self.token = self.holding.token or secrets.token_urlsafe(16)
+        self.limit = RateLimit(self.holding.per_second, self.holding.burst)
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.test = Served(folder)
-        super().__init__(address, Handler)
+        try:
+            super().__init__(address, Handler)
+        except OSError:
+            self.test.store.close()
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Refuse a connection at once where all places are taken."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def server_close(self) -> None:
+        super().server_close()
+        self.test.store.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A listener who goes away in the middle of an answer is no error."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)

@@ -1,9 +1,5 @@
-// The pages of a listening test: welcome, volume, training, trials, end.
+// The pages of a listening test: welcome, volume, training, trials, end; those of a crowd are in crowd.js.
 
-const LABELS = ["Excellent", "Good", "Fair", "Poor", "Bad"];
-const HEARD_S = 0.5;
-const KEPT = "Your progress is kept in this browser: you may close the page and come back.";
-const NOT_KEPT = "This browser keeps no progress: do not close or reload the page before the end.";
 const audio = {}; // item id -> {stimulus id: base64 WAV}; only the present item is kept
 
 globalThis.mushraAudio = (item, files) => (audio[item] = files);
@@ -32,75 +28,94 @@ function loadAudio(item) {
   if (audio[item]) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const script = el("script", { src: `audio/${item}.js`, onload: () => (script.remove(), resolve()) });
-    script.onerror = () => (script.remove(), reject(new Error(`audio/${item}.js is missing`)));
+    script.onerror = () => (script.remove(), reject(new Error(t("missing", { file: `audio/${item}.js` }))));
     document.head.append(script);
   });
 }
 
-async function playerFor(item, ids, attributes, session) {
+async function playerFor(item, ids, labels, attributes, session) {
   const player = el("sync-player");
   attributes.forEach((name) => player.setAttribute(name, ""));
   player.volume = session.volume;
   await loadAudio(item);
-  player.versions = ids.map((id, i) => ({ label: i ? letter(i - 1) : "Reference", url: `data:audio/wav;base64,${audio[item][id]}` }));
+  player.versions = ids.map((id, i) => ({ label: labels[i], url: `data:audio/wav;base64,${audio[item][id]}` }));
   return player;
 }
 
-const letter = (i) => String.fromCharCode(65 + i);
-const lettersOf = (stimuli, ids) => ids.map((id) => letter(stimuli.indexOf(id))).join(", ");
-
 function welcome(session, resumed) {
   const field = el("input", { id: "listener", maxLength: 40, value: session.listener, autocomplete: "off" });
+  const name = el("p", {}, el("label", { htmlFor: "listener", textContent: t("name_label") }), field);
+  const lacking = CROWD.participant?.required && !(CROWD.participant.parameters[0] in session.about.participant);
   const begin = () => {
     session.listener = field.value.replace(/[^\p{L}\p{N} ._-]/gu, "").trim();
     go(session, Math.max(session.step, 1));
   };
+  const done = () => t("welcome_back", { done: countDone(session), all: TEST.forms[session.form].length });
   show(
+    ...languageChoice(() => welcome(session, resumed)),
     heading(TEST.title),
-    paragraph("You will hear short recordings in several versions and say how close each one is to the reference."),
-    paragraph(`Use headphones in a quiet room. ${saveSession(session) ? KEPT : NOT_KEPT}`),
-    el("p", {}, el("label", { htmlFor: "listener", textContent: "Your name or code (optional)" }), field),
-    ...(resumed ? [paragraph(`Welcome back. ${finishedTrials(session).length} of ${TEST.forms[session.form].length} trials are done.`)] : []),
-    button(resumed ? "Resume" : "Begin", begin),
-    ...(resumed ? [button("I am someone else: start over", startAnew, "secondary")] : []),
+    paragraph(t(`${TEST.method}.welcome`)),
+    paragraph(`${t("use_headphones")} ${saveSession(session) ? t("kept") : t("not_kept")}`),
+    ...(CROWD.participant ? [] : [name]),
+    ...(resumed ? [paragraph(done())] : []),
+    ...(lacking
+      ? [el("p", { className: "message", role: "alert", textContent: t("no_participant", { name: CROWD.participant.parameters[0] }) })]
+      : [button(resumed ? t("resume") : t("begin"), begin)]),
+    ...(resumed && !CROWD.participant ? [button(t("start_over"), startAnew, "secondary")] : []),
+    privacyLink(),
   );
 }
 
-async function startAnew() {
+function startAnew() {
   forgetSession();
-  welcome(newSession(await chooseForm()), false);
+  welcome(newSession(), false);
 }
 
+// The level is set once: no later page has a control for it.
 async function volumePage(session) {
-  const item = drawTrials(session)[0].item;
-  const player = await playerFor(item, [TEST.items[item].open], ["no-buttons"], session);
+  const { item, ids, labels, blind } = drawTrials(session)[0];
+  const player = await playerFor(item, ids.slice(0, 1), labels, attributesOf(blind), session);
   const slider = el("input", { type: "range", id: "volume", min: -30, max: 0, step: 1, value: 20 * Math.log10(session.volume) });
-  slider.oninput = () => (player.volume = session.volume = 10 ** (slider.value / 20));
+  const describe = () => slider.setAttribute("aria-valuetext", `${slider.value} dB`);
+  slider.oninput = () => (describe(), (player.volume = session.volume = 10 ** (slider.value / 20)));
+  describe();
+  const next = () => {
+    session.about.volume_db = Number(slider.value);
+    go(session, session.step + 1);
+  };
   show(
-    heading("Set the volume"),
-    paragraph("Play the recording and set a comfortable level, here or on your device. Leave it there until the end."),
+    heading(t("volume.heading")),
+    paragraph(t("volume.text")),
     player,
-    el("p", { className: "volume" }, el("label", { htmlFor: "volume", textContent: "Volume" }), slider),
-    button("Next", () => go(session, 2)),
+    el("p", { className: "volume" }, el("label", { htmlFor: "volume", textContent: t("volume.label") }), slider),
+    button(t("next"), next),
   );
 }
 
-async function trialPage(session, trial, { title, text, next, record }) {
-  const ids = [TEST.items[trial.item].open, ...trial.stimuli];
-  const player = await playerFor(trial.item, ids, ["no-buttons"], session);
-  const kept = (record && session.trials[trial.item]) || { scores: {}, heard: {}, ms: 0 };
+// What is compared is not drawn: a waveform would tell versions apart to the eye.
+const attributesOf = (blind) => ["no-buttons", ...(blind ? ["no-outline"] : [])];
+
+async function trialPage(session, trial, { title, text, label, next, record }) {
+  const { ids, labels } = trial;
+  const player = await playerFor(trial.item, ids, labels, attributesOf(trial.blind), session);
+  const kept = (record && session.trials[trial.item]) || { scores: {}, heard: {}, plays: {}, ms: 0 };
   const heard = Object.fromEntries(ids.map((id) => [id, kept.heard[id] ?? 0]));
+  const isHeard = (id) => heard[id] >= neededOf(trial, player, id);
   const message = el("p", { className: "message", role: "alert" });
   const keep = () => record && ((session.trials[trial.item] = kept), saveSession(session));
+  let playing = -1;
   const stop = watchListening(player, (seconds) => {
     kept.ms += seconds * 1000;
+    const now = player.playing ? player.active : -1;
+    if (now !== playing && now >= 0) kept.plays[ids[now]] = (kept.plays[ids[now]] ?? 0) + 1;
+    playing = now;
     if (player.playing) kept.heard[ids[player.active]] = heard[ids[player.active]] += seconds;
-    board.mark(player.active, heard);
+    board.mark(player.active, isHeard);
     allow();
   });
-  const board = scoreBoard(ids, kept.scores, player, keep);
-  const following = button(record ? "Next" : "Begin the test", () => {
-    message.textContent = complaint(trial.stimuli, kept.scores);
+  const board = BOARDS[TEST.method](trial, kept, player, keep);
+  const following = button(label, () => {
+    message.textContent = board.complaint();
     if (message.textContent) return;
     stop();
     kept.done = true;
@@ -111,15 +126,16 @@ async function trialPage(session, trial, { title, text, next, record }) {
   following.setAttribute("aria-describedby", "still");
   // Every version must be heard before the next trial; what is missing is shown beside the button.
   const allow = () => {
-    const unheard = trial.stimuli.filter((id) => heard[id] < HEARD_S);
-    const text = unheard.length ? `Still to hear: ${lettersOf(trial.stimuli, unheard)}.` : "";
-    if (stillToHear.textContent !== text) stillToHear.textContent = text;
+    const unheard = (trial.must ?? trial.stimuli).filter((id) => !isHeard(id));
+    const names = unheard.map((id) => labels[ids.indexOf(id)]).join(", ");
+    const left = unheard.length ? t(trial.whole ? "still_to_hear_whole" : "still_to_hear", { versions: names }) : "";
+    if (stillToHear.textContent !== left) stillToHear.textContent = left;
     following.disabled = unheard.length > 0;
   };
   allow();
   show(
     el("p", { className: "progress", textContent: title }),
-    heading("How close to the reference is each version?"),
+    heading(t(`${TEST.method}.question`)),
     paragraph(text),
     player,
     board.element,
@@ -140,94 +156,95 @@ function watchListening(player, tick) {
   return () => clearInterval(timer);
 }
 
-function complaint(stimuli, scores) {
-  const unrated = stimuli.filter((id) => !(id in scores));
-  if (unrated.length) return `Please rate ${lettersOf(stimuli, unrated)} too.`;
-  if (!stimuli.some((id) => scores[id] === 100)) return "One version is the reference itself: give it 100.";
-  return "";
-}
-
-// Reference button, then one column (a row on a phone) for each stimulus: button, slider, score.
-function scoreBoard(ids, scores, player, keep) {
-  const buttons = ids.map((id, i) => {
-    const made = el("button", { className: "listen", onclick: () => (player.select(i), player.playing || player.play()) });
-    if (i < 9) made.append(el("kbd", { textContent: i + 1 }));
-    made.append(el("span", { textContent: i ? letter(i - 1) : "Reference" }));
-    return made;
-  });
-  const columns = ids.slice(1).map((id, i) => {
-    const value = el("output", { textContent: scores[id] ?? "–" });
-    const slider = el("input", { type: "range", min: 0, max: 100, value: scores[id] ?? 0, aria: { label: `Score of ${letter(i)}` } });
-    const describe = () => slider.setAttribute("aria-valuetext", scores[id] === undefined ? "not rated" : `${scores[id]}, ${labelOf(scores[id])}`);
-    const rate = () => {
-      scores[id] = Number(slider.value);
-      value.textContent = slider.value;
-      column.classList.add("rated");
-      describe();
-      keep();
-    };
-    slider.onfocus = () => player.select(i + 1);
-    slider.oninput = slider.onchange = slider.onpointerup = rate;
-    slider.onkeyup = ({ key }) => /^(Arrow|Home|End|Page)/.test(key) && rate();
-    const column = el("div", { className: id in scores ? "column rated" : "column" }, buttons[i + 1], slider, value);
-    describe();
-    return column;
-  });
-  const scale = el("div", { className: "scale", aria: { hidden: true } }, ...LABELS.map((text) => el("span", { textContent: text })));
-  const element = el("div", { className: "board" }, el("div", { className: "open" }, buttons[0], scale), el("div", { className: "columns" }, ...columns));
-  const mark = (active, heard) =>
-    buttons.forEach((each, i) => {
-      each.setAttribute("aria-pressed", i === active);
-      each.classList.toggle("heard", heard[ids[i]] >= HEARD_S);
-    });
-  mark(0, Object.fromEntries(ids.map((id) => [id, 0])));
-  return { element, mark };
-}
-
-const labelOf = (score) => LABELS[Math.min(4, Math.floor((100 - score) / 20))];
-
 function endPage(session) {
-  const link = el("a", { className: "primary", textContent: "Download results (CSV)", download: `${TEST.id}-${session.id.slice(0, 8)}.csv` });
+  const link = el("a", { className: "primary", textContent: t("end.download"), download: `${TEST.id}-${session.id.slice(0, 8)}.csv` });
   link.href = URL.createObjectURL(new Blob([resultsCsv(session)], { type: "text/csv" }));
   const status = el("p", { role: "status" });
-  show(heading("Thank you"), status, link, button("Next listener", startAnew, "secondary"));
+  const completion = el("div");
+  const another = CROWD.participant ? [] : [button(t("end.another"), startAnew, "secondary")];
+  show(heading(t("end.heading")), status, completion, ...(session.stored.length ? [] : [link]), ...another);
   if (!served()) {
-    status.textContent = "All trials are done. Download your results and send the file to whoever asked you to listen.";
+    status.textContent = t("end.download_and_send");
     return;
   }
   const send = () =>
     sendResults(session).then(
-      () => (status.textContent = "All trials are done and your results have been saved."),
-      (error) => status.replaceChildren(`Your results could not be sent (${error.message}). `, button("Try again", send)),
+      (answer) => {
+        status.textContent = t("end.saved");
+        completion.replaceChildren(...completionOf(answer));
+      },
+      (error) => status.replaceChildren(`${t("end.not_sent", { error: error.message })} `, button(t("try_again"), send)),
     );
   send();
 }
 
-async function go(session, step) {
-  session.step = step;
-  saveSession(session);
-  const trials = drawTrials(session);
-  show(paragraph("Loading…"));
-  try {
-    if (step === 1) await volumePage(session);
-    else if (step === 2) {
-      const text = "Nothing is recorded yet. Compare every version with the reference; find out how far apart they are.";
-      const start = { title: "Training", text, next: () => go(session, 3), record: false };
-      await trialPage(session, trials[0], start);
-    } else if (step - 3 < trials.length) {
-      const text = "Give 100 to what you cannot tell from the reference. One of the versions is the reference itself.";
-      const next = () => {
-        if (served()) sendResults(session).catch(() => {}); // the last page sends all again and tells of failures
-        go(session, step + 1);
-      };
-      await trialPage(session, trials[step - 3], { title: `Trial ${step - 2} of ${trials.length}`, text, next, record: true });
-    } else endPage(session);
-  } catch (error) {
-    show(heading("The audio could not be loaded"), paragraph(error.message), button("Try again", () => go(session, step)));
-  }
+// The pages of this test, in order; a session's step is an index into them.
+function pagesOf(session) {
+  const { consent, questionnaire, headphones, training, break_every: every } = CROWD;
+  const count = TEST.forms[session.form ?? 0].length;
+  const trials = Array.from({ length: count }, (_, n) => [
+    ["trial", n],
+    ...(every && (n + 1) % every === 0 && n + 1 < count ? [["break", n]] : []),
+  ]);
+  return [
+    ["welcome"],
+    ...(consent ? [["consent"]] : []),
+    ...(questionnaire.some(({ after }) => !after) ? [["questions", false]] : []),
+    ...(headphones ? [["headphones"]] : []),
+    ["volume"],
+    ...Array.from({ length: training }, (_, n) => ["training", n]),
+    ...trials.flat(),
+    ...(questionnaire.some(({ after }) => after) ? [["questions", true]] : []),
+    ["end"],
+  ];
 }
 
-(async () => {
-  const stored = storedSession();
-  welcome(stored ?? newSession(await chooseForm()), stored?.step > 0);
-})();
+const PAGES = {
+  consent: consentPage,
+  questions: questionsPage,
+  headphones: headphonesPage,
+  volume: volumePage,
+  training: (session, n) => {
+    const trials = drawTrials(session);
+    const given = CROWD.training_trials[session.form];
+    const trial = trials.find(({ item }) => item === given[n % given.length]) ?? trials[n % trials.length];
+    const last = n + 1 === CROWD.training;
+    const title = CROWD.training === 1 ? t("training") : t("training_of", { n: n + 1, all: CROWD.training });
+    const label = last ? t("begin_the_test") : t("next");
+    const next = () => go(session, session.step + 1);
+    return trialPage(session, trial, { title, text: t(`${TEST.method}.training`), label, next, record: false });
+  },
+  trial: (session, n) => {
+    const trials = drawTrials(session);
+    const title = t("trial_of", { n: n + 1, all: trials.length });
+    const next = () => {
+      if (served()) sendResults(session).catch(() => {}); // the last page sends all again and tells of failures
+      go(session, session.step + 1);
+    };
+    return trialPage(session, trials[n], { title, text: t(`${TEST.method}.trial`), label: t("next"), next, record: true });
+  },
+  break: breakPage,
+  end: endPage,
+};
+
+async function go(session, step) {
+  show(paragraph(t("loading")));
+  try {
+    if (served() && session.form === null && pagesOf(session)[step][0] !== "consent") {
+      const given = await openSession(session);
+      if (given.failed) return failedPage(given);
+      if (given.finished) step = pagesOf(session).length - 1;
+    }
+    const pages = pagesOf(session);
+    const order = session.form === null ? [] : drawTrials(session);
+    // What the server has from another browser is not asked for twice.
+    const passed = ([name, n]) =>
+      (name === "trial" && isDone(session, order[n].item)) || (name === "break" && session.stored.includes(order[n].item));
+    while (passed(pages[step])) step++;
+    session.step = step;
+    if (session.form !== null) saveSession(session);
+    await PAGES[pages[step][0]](session, pages[step][1]);
+  } catch (error) {
+    show(heading(t("not_loaded")), paragraph(error.message), button(t("try_again"), () => go(session, step)));
+  }
+}

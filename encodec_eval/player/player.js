@@ -1,8 +1,8 @@
 // <sync-player>: hear several versions of one clip as if there were one playback with a switch.
 // Set `player.versions = [{label, url, note, group, short}]`; url is a WAV (any format the browser decodes) or a data URL;
 // versions of one group stand together under its name, with the label's short form on their buttons.
-// Attributes: no-buttons (the page draws its own version buttons), no-keys (no keyboard outside the player), rate (in
-// Hz, what all versions are decoded at: give it where versions of other rates may follow).
+// Attributes: no-buttons (the page draws its own version buttons), no-outline (no waveform is drawn), no-keys (no keyboard
+// outside the player), rate (in Hz, what all versions are decoded at: give it where versions of other rates may follow).
 // Events: ready, play, pause, select {index}, loop {start, end} or null, error {message}. Tests read player.probe().
 
 const LEAD_S = 0.02; // everything is scheduled a little ahead: all sources then start on the same sample
@@ -52,7 +52,7 @@ class SyncPlayer extends PlayerView {
     const same = this.items.length > 0 && this.items[0].url === versions[0]?.url;
     if (!same) this.unload();
     this.items = versions;
-    if (!same) this.say(versions.length ? "Loading…" : "");
+    if (!same) this.say(versions.length ? this.words.loading : "");
     this.drawVersions();
     if (!versions.length) return false;
     const known = this.known;
@@ -60,7 +60,7 @@ class SyncPlayer extends PlayerView {
     try {
       buffers = await loadBuffers(versions.map(({ url }) => url), Number(this.getAttribute("rate")), known);
     } catch (error) {
-      if (this.items === versions) this.fail(`The audio could not be loaded: ${error.message}`);
+      if (this.items === versions) this.fail(`${this.words.failed}: ${error.message}`);
       return false;
     }
     const overtaken = this.items !== versions;
@@ -79,7 +79,7 @@ class SyncPlayer extends PlayerView {
     this.ui.wave.removeAttribute("aria-disabled");
     this.ui.play.disabled = false;
     this.say("");
-    this.drawWave(buffers[0]);
+    if (!this.hasAttribute("no-outline")) this.drawWave(buffers[0]);
     this.drawMarks();
     this.drawVersions();
     this.paint();

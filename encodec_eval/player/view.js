@@ -2,25 +2,42 @@
 
 const PLAY_ICON = '<svg viewBox="0 0 18 18" aria-hidden="true"><path d="M4 1.5v15L16.5 9z"/></svg>';
 const PAUSE_ICON = '<svg viewBox="0 0 18 18" aria-hidden="true"><path d="M3 2h4v14H3zM11 2h4v14h-4z"/></svg>';
-const PLAYER_HTML = `
-  <div class="field"><div class="wave" role="slider" tabindex="0" aria-label="Position" aria-valuemin="0" aria-disabled="true">
+const playerHtml = (words) => `
+  <div class="field"><div class="wave" role="slider" tabindex="0" aria-label="${words.position}" aria-valuemin="0" aria-disabled="true">
     <svg viewBox="0 0 1000 200" preserveAspectRatio="none" aria-hidden="true"><path/></svg>
     <svg class="played" viewBox="0 0 1000 200" preserveAspectRatio="none" aria-hidden="true"><path/></svg>
     <div class="marks"></div><div class="band" hidden></div><div class="head"></div>
   </div></div>
   <p class="message" role="status"></p>
   <div class="bar">
-    <button class="play" aria-label="Play" disabled>${PLAY_ICON}</button><span class="time"></span>
-    <button class="loop" aria-pressed="true">Loop</button>
-    <button class="clear" hidden>whole clip</button>
-    <span class="hint">drag on the waveform to loop a part</span>
+    <button class="play" aria-label="${words.play}" disabled>${PLAY_ICON}</button><span class="time"></span>
+    <button class="loop" aria-pressed="true">${words.loop}</button>
+    <button class="clear" hidden>${words.whole}</button>
+    <span class="hint">${words.hint}</span>
   </div>
-  <div class="versions" role="group" aria-label="Versions"></div>`;
+  <div class="versions" role="group" aria-label="${words.versions}"></div>`;
 
 class PlayerView extends HTMLElement {
+  // What the player says; a page in another language sets SyncPlayer.words before it makes a player.
+  static words = {
+    position: "Position",
+    play: "Play",
+    pause: "Pause",
+    loop: "Loop",
+    whole: "whole clip",
+    hint: "drag over the timeline to loop a part",
+    versions: "Versions",
+    loading: "Loading…",
+    failed: "The audio could not be loaded",
+    start: "Loop start",
+    end: "Loop end",
+    seconds: "seconds",
+  };
+
   constructor() {
     super();
-    this.attachShadow({ mode: "open" }).innerHTML = `<style>${PlayerView.css}</style>${PLAYER_HTML}`;
+    this.words = this.constructor.words;
+    this.attachShadow({ mode: "open" }).innerHTML = `<style>${PlayerView.css}</style>${playerHtml(this.words)}`;
     this.ui = Object.fromEntries(
       ["field", "wave", "marks", "band", "message", "play", "time", "loop", "clear", "hint", "versions"].map((name) => [
         name,
@@ -52,7 +69,7 @@ class PlayerView extends HTMLElement {
     if (on === this.shown) return;
     this.shown = on;
     this.ui.play.innerHTML = on ? PAUSE_ICON : PLAY_ICON;
-    this.ui.play.setAttribute("aria-label", on ? "Pause" : "Play");
+    this.ui.play.setAttribute("aria-label", on ? this.words.pause : this.words.play);
     this.send(on ? "play" : "pause");
     const frame = () => {
       this.paint();
@@ -118,7 +135,7 @@ class PlayerView extends HTMLElement {
     const at = this.position;
     this.ui.wave.style.setProperty("--at", percent(at));
     this.ui.wave.setAttribute("aria-valuenow", at.toFixed(2));
-    this.ui.wave.setAttribute("aria-valuetext", `${at.toFixed(1)} seconds`);
+    this.ui.wave.setAttribute("aria-valuetext", `${at.toFixed(1)} ${this.words.seconds}`);
     this.ui.time.textContent = `${at.toFixed(1)} / ${this.duration.toFixed(1)} s`;
     const { band, clear, hint } = this.ui;
     const selection = this.selection;
@@ -131,7 +148,7 @@ class PlayerView extends HTMLElement {
       handle.style.left = percent(selection[handle.edge]);
       handle.setAttribute("aria-valuemax", this.duration.toFixed(2));
       handle.setAttribute("aria-valuenow", selection[handle.edge].toFixed(2));
-      handle.setAttribute("aria-valuetext", `${selection[handle.edge].toFixed(2)} seconds`);
+      handle.setAttribute("aria-valuetext", `${selection[handle.edge].toFixed(2)} ${this.words.seconds}`);
     }
   }
 
@@ -139,7 +156,7 @@ class PlayerView extends HTMLElement {
     this.handles = ["start", "end"].map((edge) => {
       const handle = Object.assign(document.createElement("div"), { className: "handle", tabIndex: 0, edge });
       handle.setAttribute("role", "slider");
-      handle.setAttribute("aria-label", `Loop ${edge}`);
+      handle.setAttribute("aria-label", this.words[edge]);
       handle.setAttribute("aria-valuemin", "0");
       handle.onpointerdown = (event) => {
         event.stopPropagation();

@@ -1,5 +1,6 @@
 """Where a metric is used outside what it was made for: marks in a table, and footnotes that say why and cite it."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ def classical_series(results: Results) -> set[str]:
 
 
 def marked(table: pd.DataFrame, results: Results, summary: pd.DataFrame) -> pd.DataFrame:
-    """A main table with the number of each caveat behind the cells that it applies to."""
+    """A main table with the mark of each caveat, its place in `CAVEATS`, behind the cells that it applies to."""
     table = table.set_index("point")
     for point, use in uses(results, summary):
         column = heading(results.measures[use.metric])
@@ -92,7 +93,18 @@ def marked(table: pd.DataFrame, results: Results, summary: pd.DataFrame) -> pd.D
     return table.reset_index()
 
 
-def footnotes(table: pd.DataFrame) -> str:
-    """What the marks in a table mean, in one paragraph; empty if it has none."""
-    text = "".join(str(cell) for column in table for cell in table[column])
-    return " ".join(f"{MARKS[n]} {caveat.text}." for n, caveat in enumerate(CAVEATS) if MARKS[n] in text)
+def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """A table that `marked` made, its marks numbered as a reader comes to them, and what they mean in one paragraph,
+    empty if it has none."""
+    cells = table.drop(columns=["point", "domain"], errors="ignore")
+    met = dict.fromkeys(mark for mark in "".join(map(str, cells.to_numpy().flat)) if mark in MARKS)
+    new = dict(zip(met, MARKS, strict=False))
+
+    def renumber(cell: object) -> str:
+        def of(found: re.Match[str]) -> str:
+            return "".join(sorted((new[mark] for mark in found[0]), key=MARKS.index))
+
+        return re.sub(f"[{MARKS}]+", of, str(cell))
+
+    text = " ".join(f"{number} {CAVEATS[MARKS.index(mark)].text}." for mark, number in new.items())
+    return table.assign(**{str(name): cells[name].map(renumber) for name in cells}), text

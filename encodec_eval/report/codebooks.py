@@ -12,12 +12,19 @@ from encodec_eval.files import safe_name
 from encodec_eval.report.results import Results
 from encodec_eval.run.journal import codes_path
 
+COUNTED = "codebooks.csv"
+
 
 def codebook_usage(results: Results) -> pd.DataFrame:
     """How the entries of each codebook are used: `series codebook entropy_bits perplexity used frames clips`.
 
-    Over the clips that have codes; `clips` says how many of all. Empty if the run has no codes.
+    Over the clips that have codes; `clips` says how many of all. Empty if the run has no codes. A folder that came
+    without its codes, as from a repository, gives what was counted when it had them.
     """
+    counted_before = results.folder / COUNTED
+    if not (results.folder / "codes").is_dir() and counted_before.is_file():
+        counted = pd.read_csv(counted_before)
+        return counted[counted.series.isin(results.points.series)]  # not those of a run that this one replaced
     rows: list[dict[str, object]] = []
     for series in dict.fromkeys(results.points.series):
         if not (results.folder / "codes" / safe_name(series)).is_dir():

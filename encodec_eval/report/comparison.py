@@ -34,7 +34,8 @@ def compare(*runs: Results, reference: str | None = None) -> pd.DataFrame:
     for metric in metrics:
         values = {id(run): run.table(metric).loc[clips] for run in runs}
         columns = [(values[id(run)][point], values[id(base)][other]) for _, run, point, base, other in pairs]
-        found = [stats.paired_difference(ours, theirs, runs[0].groups) for ours, theirs in columns]
+        groups, weights = runs[0].groups, runs[0].weights(metric)
+        found = [stats.paired_difference(ours, theirs, groups, weights) for ours, theirs in columns]
         adjusted = stats.holm([each.p for each in found])
         for (label, *_), (ours, theirs), each, p_holm in zip(pairs, columns, found, adjusted, strict=True):
             effect, above = stats.effect_size(ours, theirs)

@@ -1,7 +1,7 @@
 """Everything in a run's folder besides its scores: summaries, tables, report. Made from the files alone."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -9,10 +9,11 @@ from codec.files import write_atomically
 from encodec_eval import stats
 from encodec_eval.report import caveats, domains, line, literature, tables
 from encodec_eval.report.clips import per_clip
-from encodec_eval.report.codebooks import codebook_usage
+from encodec_eval.report.codebooks import COUNTED, codebook_usage
 from encodec_eval.report.html import Section, page
 from encodec_eval.report.plots import write_codebooks, write_curves
 from encodec_eval.report.results import Results, bjontegaard, differences, summarize
+from encodec_eval.types import EvalError
 
 FLOATS = "%.6g"
 
@@ -25,13 +26,21 @@ def title(results: Results) -> str:
     return f"{results.set_name}: {len(results.clips)} clips, {results.clips.seconds.sum() / 60:.1f} minutes{partial}"
 
 
-def write_report(results: Results, reference: str | None = None) -> str:
+def check_curves(curves: Sequence[str] | None, metrics: Sequence[str]) -> None:
+    """Raises `EvalError` if a metric is to be drawn that is not one of the run's `metrics`."""
+    for name in curves or ():
+        if name not in metrics:
+            raise EvalError(f"no curves of {name!r}; expected of {', '.join(metrics)}")
+
+
+def write_report(results: Results, reference: str | None = None, curves: Sequence[str] | None = None) -> str:
     """Write summary.csv, report.md, tables.tex, the figures, report.html and per_clip.csv into the run's folder.
 
-    Returns the main table.
+    `curves` are the metrics whose curves are drawn, None for all. Returns the main table.
     """
+    check_curves(curves, results.quality_metrics)
     folder, summary = results.folder, summarize(results)
-    sections = make_sections(results, summary, reference)
+    sections = make_sections(results, summary, reference, curves)
     summary.to_csv(folder / "summary.csv", index=False, float_format=FLOATS)
     write_atomically(folder / "report.md", _markdown(results, sections))
     write_atomically(folder / "tables.tex", "% \\usepackage{booktabs}\n" + "\n".join(latex_tables(results, sections)))
@@ -41,16 +50,20 @@ def write_report(results: Results, reference: str | None = None) -> str:
     return tables.markdown(sections[0].table)
 
 
-def make_sections(results: Results, summary: pd.DataFrame, reference: str | None) -> list[Section]:
+def make_sections(
+    results: Results, summary: pd.DataFrame, reference: str | None, drawn: Sequence[str] | None = None
+) -> list[Section]:
     """The parts of a report, the scores first. Writes the CSV file and the figures of each."""
     folder = results.folder
     impaired = line.sections(results, summary)
-    curves = [] if impaired else write_curves(results, summary)  # every condition would be a codec of its own
-    main = caveats.marked(tables.main_table(results, summary), results, summary)
-    sections = [Section("Results", main, f"{_scores_note(results)} {caveats.footnotes(main)}".strip(), curves)]
+    curves = []
+    if not impaired:  # every condition would be a codec of its own
+        curves = write_curves(results, summary, metrics=drawn)
+    main, footnotes = caveats.numbered(caveats.marked(tables.main_table(results, summary), results, summary))
+    sections = [Section("Results", main, _scores_note(results), curves, footnotes=footnotes)]
     sections += impaired
     if len(results.domains) > 1:
-        sections.append(domains.section(results, summary, FLOATS))
+        sections.append(domains.section(results, summary, FLOATS, drawn))
     reasons = tables.reasons_table(results)
     if len(reasons):
         note = "They are counted in no mean."
@@ -81,7 +94,7 @@ def make_sections(results: Results, summary: pd.DataFrame, reference: str | None
         )
     usage = codebook_usage(results)
     if len(usage):
-        usage.to_csv(folder / "codebooks.csv", index=False, float_format=FLOATS)
+        usage.to_csv(folder / COUNTED, index=False, float_format=FLOATS)
         figures = [write_codebooks(results, usage)]
         sections.append(Section("Codebook usage", tables.codebook_table(usage), USAGE_NOTE, figures))
     if len(results.skipped):
@@ -111,12 +124,12 @@ def latex_tables(results: Results, sections: list[Section]) -> Iterator[str]:
         return f" {results.interval_note}" if results.interval_note in note else ""
 
     quality = tables.quality_table(main.table)
-    caption = f"Quality{ours}{intervals(main.note)} {caveats.footnotes(quality)}".rstrip()
+    caption = f"Quality{ours}{intervals(main.note)} {main.footnotes}".rstrip()
     yield tables.latex(quality, caption, "tab:results")
     yield tables.latex(tables.cost_table(main.table), f"Rates and speed{ours}", "tab:cost")
     for section in others:
         caption = f"{section.name}. {section.note}" if section.quoted else section.name + ours + intervals(section.note)
-        caption = f"{caption} {caveats.footnotes(section.table)}".rstrip()
+        caption = f"{caption} {section.footnotes}".rstrip()
         yield tables.latex(section.table, caption, _label(section.name))
 
 
@@ -145,8 +158,8 @@ MUSHRA_NOTE = (
 
 def _scores_note(results: Results) -> str:
     return (
-        f"Means over clips. {results.interval_note} `scored`: clips that have every audio metric, of all clips. "
-        "`[n/N]` marks a mean over fewer than all."
+        f"Means over clips{tables.pooled_note(results)}. {results.interval_note} `scored`: clips that have every "
+        "audio metric, of all clips. `[n/N]` marks a mean over fewer than all."
     )
 
 
@@ -157,7 +170,7 @@ def _label(name: str) -> str:
 def _markdown(results: Results, sections: list[Section]) -> str:
     parts = [f"# {title(results)}\n", *(f"{note}.\n" for note in notes(results))]
     for section in sections:
-        parts.append(f"## {section.name}\n\n{section.note}\n\n{tables.markdown(section.table)}")
+        parts.append(f"## {section.name}\n\n{section.told}\n\n{tables.markdown(section.table)}")
         parts += [f"![{path.stem}]({path.stem}.png)\n" for path in section.figures]
     parts.append(_provenance(results))
     return "\n".join(parts)

@@ -24,8 +24,8 @@ STYLE = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 class Section:
     """A part of a report: a table of text with what to know about it, and SVG files that show it.
 
-    `quoted` figures were measured by others, on other recordings. In the page all but the first section and those that
-    are `open` are folded.
+    `footnotes` say what the marks in the table mean. `quoted` figures were measured by others, on other recordings. In
+    the page all but the first section and those that are `open` are folded.
     """
 
     name: str
@@ -34,6 +34,12 @@ class Section:
     figures: Sequence[Path] = ()
     quoted: bool = False
     open: bool = False
+    footnotes: str = ""
+
+    @property
+    def told(self) -> str:
+        """What to know about the table, in one paragraph."""
+        return f"{self.note} {self.footnotes}".strip()
 
 
 def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: Path, provenance: str) -> str:
@@ -45,7 +51,7 @@ def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: 
     if notes:
         parts.append('<div class="note">' + "".join(f"<p>{escape(note)}.</p>" for note in notes) + "</div>")
     main, *others = sections
-    parts.append(f"<section>{table_html(main.table)}{drawings(main)}<p>{inline(main.note)}</p></section>")
+    parts.append(f"<section>{table_html(main.table)}{drawings(main)}<p>{inline(main.told)}</p></section>")
     parts += [folded(section) for section in others if section.open]
     more = ["<section><h2>More</h2>", *(folded(section) for section in others if not section.open)]
     more.append(f"<details><summary>Provenance</summary>{provenance_list(provenance)}</details></section>")
@@ -57,7 +63,7 @@ def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: 
 
 def folded(section: Section) -> str:
     """A section behind its name: what to know, the table, the figures."""
-    body = f"<p>{inline(section.note)}</p>{table_html(section.table)}{drawings(section)}"
+    body = f"<p>{inline(section.told)}</p>{table_html(section.table)}{drawings(section)}"
     return f"<details{' open' if section.open else ''}><summary>{escape(section.name)}</summary>{body}</details>"
 
 

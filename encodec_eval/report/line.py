@@ -50,7 +50,7 @@ def areas(results: Results, metric: str) -> dict[str, stats.Interval]:
         if rows.x.iloc[0] > low or rows.x.iloc[-1] < high or len(rows) < 2:
             continue
         by_clip = [mean_between(rows.x.to_numpy(), values, low, high) for values in table[rows.point].to_numpy()]
-        found[str(curve)] = stats.mean_interval(by_clip, results.groups)
+        found[str(curve)] = stats.mean_interval(by_clip, results.groups, results.weights(metric))
     return found
 
 

@@ -1,5 +1,7 @@
 """Rate-quality curves and codebook usage as figures."""
 
+import io
+import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 matplotlib.use("Agg")
 
@@ -24,6 +27,7 @@ from encodec_eval.report.tables import RATES
 # Okabe and Ito's palette without its yellow: told apart with any colour vision, and legible on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+TITLE_CHARACTERS = 58  # of a line: names of several sets are longer than a figure is wide
 TICKS = (0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -37,13 +41,17 @@ STYLE: Any = {
     "grid.linewidth": 0.8,
     "xtick.color": "#444444",
     "ytick.color": "#444444",
+    "svg.fonttype": "none",  # text stays text, in a third of the bytes of its outlines
     "svg.hashsalt": "encodec_eval",
     "savefig.dpi": 160,
 }
 
 
-def write_curves(results: Results, summary: pd.DataFrame, ending: str = "") -> list[Path]:
-    """Draw quality over rate for every metric of a run, as PNG and SVG in its folder, `ending` behind their names.
+def write_curves(
+    results: Results, summary: pd.DataFrame, ending: str = "", metrics: Sequence[str] | None = None
+) -> list[Path]:
+    """Draw quality over rate for every metric of a run, or of `metrics` alone, as PNG and SVG in its folder, `ending`
+    behind their names.
 
     Returns the paths of the SVGs.
     """
@@ -51,6 +59,7 @@ def write_curves(results: Results, summary: pd.DataFrame, ending: str = "") -> l
         return [
             save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}{ending}")
             for metric in results.quality_metrics
+            if metrics is None or metric in metrics
         ]
 
 
@@ -61,7 +70,11 @@ def write_codebooks(results: Results, usage: pd.DataFrame) -> Path:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path.with_suffix(".png"))
+    """Write a figure as PNG, of 256 colours, which takes a third of the bytes of all, and as SVG. Returns the latter's
+    path."""
+    pixels = io.BytesIO()
+    figure.savefig(pixels, format="png")
+    Image.open(pixels).convert("RGB").quantize(256).save(path.with_suffix(".png"), optimize=True)
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     plt.close(figure)
     return path.with_suffix(".svg")
@@ -106,7 +119,8 @@ def rate_quality(results: Results, summary: pd.DataFrame, metric: str) -> Figure
     place_labels(axes, labels)
     arrow = {True: "  (higher is better)", False: "  (lower is better)", None: ""}[spec.higher_is_better]
     axes.set_ylabel(f"{spec.title}{f' [{spec.unit}]' if spec.unit else ''}{arrow}")
-    axes.set_title(f"{spec.title} on {results.set_name}, {len(results.clips)} clips", loc="left", fontweight="bold")
+    title = f"{spec.title} on {results.set_name}, {len(results.clips)} clips"
+    axes.set_title(textwrap.fill(title, TITLE_CHARACTERS), loc="left", fontweight="bold")
     return figure
 
 

@@ -103,6 +103,11 @@ class Results:
             columns=pd.Index(self.points.name, name="point"),
         )
 
+    def weights(self, metric: str) -> pd.Series | None:
+        """How much each clip weighs in means of a metric, the same at every point; None where all weigh the same."""
+        name = self.measures[metric].weight
+        return self.table(name).max(axis=1) if name else None
+
     @cached_property
     def _values(self) -> NDArray[np.float64]:
         """All values `[metrics, clips, points]` in the order of the run, NaN where there is none."""
@@ -167,7 +172,7 @@ def summarize(results: Results) -> pd.DataFrame:
         table = results.table(metric)
         for point in records(results.points):
             values = table[point.name].to_numpy()
-            interval = stats.mean_interval(values, results.grouping)
+            interval = stats.mean_interval(values, results.grouping, results.weights(metric))
             scored = int(np.isfinite(values).sum())
             rows.append(
                 {
@@ -198,7 +203,8 @@ def differences(results: Results, reference: str) -> pd.DataFrame:
     for metric in results.quality_metrics:
         table = results.table(metric)
         others = [name for name in names if name != reference]
-        found = [stats.paired_difference(table[name], table[reference], results.grouping) for name in others]
+        groups, weights = results.grouping, results.weights(metric)
+        found = [stats.paired_difference(table[name], table[reference], groups, weights) for name in others]
         adjusted = stats.holm([each.p for each in found])
         for name, each, p_holm in zip(others, found, adjusted, strict=True):
             rows.append(difference_row(name, metric, each, p_holm))
@@ -236,7 +242,7 @@ def bjontegaard(results: Results, anchor: str) -> pd.DataFrame:
             sign = 1 if results.measures[metric].higher_is_better else -1
             quality = sign * results.table(metric)
             ours, theirs = (rate[names], quality[names]), (rate[curves[anchor]], quality[curves[anchor]])
-            delta = stats.bjontegaard_intervals(*ours, *theirs, results.grouping)
+            delta = stats.bjontegaard_intervals(*ours, *theirs, results.grouping, results.weights(metric))
             ends = sorted([sign * delta.quality.low, sign * delta.quality.high])
             rows.append(
                 {

@@ -67,6 +67,12 @@ def heading(measure: Measure) -> str:
     return f"{measure.title}{unit}{f' ({measure.edition})' if measure.edition else ''}{arrow}"
 
 
+def pooled_note(results: Results) -> str:
+    """Which means are not over clips but over what their clips hold, for behind "means over clips"."""
+    pooled = [measure for measure in results.measures.values() if measure.weight]
+    return "".join(f", of {each.title} over {results.measures[each.weight].title}" for each in pooled)
+
+
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
     """Paired differences as text, one row for each point and metric."""
     rows = []

@@ -216,6 +216,17 @@ def test_a_report_warns_of_speech_metrics_on_music_and_says_why(run_folder):
     assert "a measure made for speech" in latex
 
 
+def test_marks_are_numbered_as_a_reader_comes_to_them():
+    table = pd.DataFrame(
+        {"point": ["a²", "b"], "domain": ["all", "all"], "PESQ": ["1.2 (1.0 to 1.4)⁴", "1.3⁴"], "MOS": ["2¹⁴", "-"]}
+    )
+    numbered, text = caveats.numbered(table)
+    assert numbered.to_numpy().tolist() == [["a²", "all", "1.2 (1.0 to 1.4)¹", "2¹²"], ["b", "all", "1.3¹", "-"]]
+    assert text == f"¹ {caveats.CAVEATS[3].text}. ² {caveats.CAVEATS[0].text}."
+    plain, nothing = caveats.numbered(table.assign(PESQ="1", MOS="-"))
+    assert (plain.PESQ.tolist(), nothing) == (["1", "1"], "")
+
+
 @pytest.mark.parametrize(
     ("use", "words"),
     [

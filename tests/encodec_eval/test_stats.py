@@ -33,6 +33,36 @@ def test_speakers_with_different_numbers_of_clips_by_hand():
     assert 1 - interval.low == pytest.approx(interval.high - 1)
 
 
+def test_weighted_means_are_errors_over_words_by_hand():
+    # 1 of 2, 3 of 10 and 0 of 8 words of a, b, b: 4 of 20; without a 3 of 18, without b 1 of 2.
+    rates, words = [50.0, 30.0, 0.0, np.nan, 70.0], [2.0, 10.0, 8.0, 5.0, np.nan]
+    pooled = stats.mean_interval(rates, list("abbbb"), words)
+    error = np.sqrt(1 / 2 * ((300 / 18 - 20) ** 2 + (50 - 20) ** 2))
+    assert pooled.mean == pytest.approx(20)
+    assert pooled.high - 20 == pytest.approx(error * scipy.stats.t.ppf(0.975, 1))
+    assert 20 - pooled.low == pytest.approx(pooled.high - 20)
+
+
+def test_equal_weights_change_nothing():
+    rng = np.random.default_rng(0)
+    values, speakers = rng.normal(size=20), list("aabbbcdeee" * 2)
+    ours, theirs = stats.mean_interval(values, speakers, np.full(20, 3.0)), stats.mean_interval(values, speakers)
+    assert (ours.mean, ours.low, ours.high) == pytest.approx((theirs.mean, theirs.low, theirs.high), abs=1e-12)
+    tables = [np.array([[6.0, 12.0]]).repeat(20, 0), np.array([[1.0, 2.0]]) + values[:, None] / 10]
+    deltas = [stats.bjontegaard_intervals(*tables, tables[0], tables[1] + 0.3, speakers, w) for w in (None, [7.0] * 20)]
+    assert deltas[0].quality.mean == pytest.approx(-0.3)
+    ends = [(each.quality.low, each.quality.high, each.rate_percent.mean) for each in deltas]
+    assert ends[1] == pytest.approx(ends[0], abs=1e-9, nan_ok=True)
+
+
+def test_bjontegaard_deltas_weigh_qualities_by_clip():
+    rates = np.array([[6.0, 12.0], [6.0, 12.0]])
+    ours, theirs = np.array([[1.0, 2.0], [2.0, 3.0]]), np.array([[1.0, 2.0], [1.0, 2.0]])
+    delta = stats.bjontegaard_intervals(rates, ours, rates, theirs, ["a", "b"], [3.0, 1.0])
+    assert delta.quality.mean == pytest.approx(0.25)
+    assert delta.quality.high > delta.quality.mean > delta.quality.low
+
+
 def test_degrees_of_freedom_against_the_matrices_they_are_defined_by():
     groups = stats.Groups.of(np.repeat(list("abcdef"), [1, 2, 3, 5, 8, 13]))
     w = groups.sizes / groups.sizes.sum()

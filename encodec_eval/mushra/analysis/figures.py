@@ -1,6 +1,8 @@
 """Figures of a listening test: scores over all items, scores by item, scores against objective measures."""
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from encodec_eval.mushra.manifest import LOW_ANCHOR, MID_ANCHOR, REFERENCE
 from encodec_eval.report.plots import COLOURS
 
 LABELS = {REFERENCE: "Reference (hidden)", LOW_ANCHOR: "Anchor 3.5 kHz", MID_ANCHOR: "Anchor 7 kHz"}
+WORD_WIDTH, TITLE_WIDTH = 12, 70  # characters, before the words of a grade, or a title, are broken
 QUALITY = ("Bad", "Poor", "Fair", "Good", "Excellent")
 NEUTRAL, INK, FAINT = "#7d8794", "#1d2530", "#e6e9ee"
 STYLE: dict[Any, Any] = {
@@ -31,6 +34,22 @@ STYLE: dict[Any, Any] = {
     "ytick.color": INK,
     "figure.dpi": 150,
 }
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The axis of scores in a figure: its name, ends and ticks, the words of its grades as `(where, word)` from low to
+    high, and the digits of a mean."""
+
+    label: str
+    low: float
+    high: float
+    ticks: Sequence[float]
+    words: Sequence[tuple[float, str]]
+    digits: int = 1
+
+
+MUSHRA = Scale("MUSHRA score", 0, 100, range(0, 101, 20), [(20 * i + 10, word) for i, word in enumerate(QUALITY)])
 
 
 def condition_label(name: str) -> str:
@@ -48,15 +67,18 @@ def condition_colours(conditions: Sequence[str]) -> dict[str, str]:
     }
 
 
-def score_figure(ratings: pd.DataFrame, summary: pd.DataFrame, title: str, note: str) -> Figure:
+def score_figure(ratings: pd.DataFrame, summary: pd.DataFrame, title: str, note: str, scale: Scale = MUSHRA) -> Figure:
     """Per condition, best first: every listener's mean (dots), quartiles and median of all ratings (box), and the mean
     with its 95 % interval."""
+    words = [(where, textwrap.fill(word, WORD_WIDTH, break_long_words=False)) for where, word in scale.words]
+    lines = max(word.count("\n") + 1 for _, word in words)
     order = summary.sort_values("mean", ascending=False, ignore_index=True)
     colours = condition_colours(sorted(order["condition"]))
     jitter = np.random.default_rng(0)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(7.6, 1.15 + 0.5 * len(order)))
-        _quality_zones(axes, len(order))
+        figure, axes = plt.subplots(figsize=(7.6, 0.99 + 0.16 * lines + 0.5 * len(order)))
+        top = -0.72 - 0.33 * lines
+        _quality_zones(axes, scale, words, (top - 0.55) / 2)
         for y, row in enumerate(order.to_dict("records")):
             colour = colours[row["condition"]]
             box = row["q75"] - row["q25"]
@@ -65,25 +87,32 @@ def score_figure(ratings: pd.DataFrame, summary: pd.DataFrame, title: str, note:
             dots = ratings[ratings["condition"] == row["condition"]].groupby("listener")["score"].mean()
             axes.scatter(dots, y + jitter.uniform(-0.19, 0.19, len(dots)), s=7, color=colour, alpha=0.35, lw=0)
             axes.errorbar(row["mean"], y, xerr=row["ci95"], fmt="o", ms=5.5, color=colour, lw=2.2, capsize=3.5)
-            interval = "" if np.isnan(row["ci95"]) else f" ± {row['ci95']:.1f}"
-            axes.text(103, y, f"{row['mean']:.1f}{interval}", va="center", fontsize=9.5, color=INK)
+            interval = "" if np.isnan(row["ci95"]) else f" ± {row['ci95']:.{scale.digits}f}"
+            text = f"{row['mean']:.{scale.digits}f}{interval}"
+            axes.text(scale.high + 0.03 * (scale.high - scale.low), y, text, va="center", fontsize=9.5, color=INK)
         axes.set_yticks(range(len(order)), [condition_label(name) for name in order["condition"]])
-        axes.set_ylim(len(order) - 0.45, -1.05)
-        axes.set_xlabel("MUSHRA score")
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_title(title, loc="left", fontsize=12, fontweight="bold", pad=10)
-        axes.annotate(note, (0, 0), (0, -44), "axes fraction", "offset points", fontsize=8, color="#5b6675")
+        axes.set_ylim(len(order) - 0.45, top)
+        finish(axes, scale.label, title, note)
     return figure
 
 
-def _quality_zones(axes: Axes, rows: int) -> None:
-    axes.set_xlim(0, 100)
-    axes.set_xticks(range(0, 101, 20))
-    for i, word in enumerate(QUALITY):
+def finish(axes: Axes, label: str, title: str, note: str) -> None:
+    """What the figures with a condition a row have in common."""
+    axes.set_xlabel(label)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_title(textwrap.fill(title, TITLE_WIDTH), loc="left", fontsize=12, fontweight="bold", pad=10)
+    axes.annotate(note, (0, 0), (0, -44), "axes fraction", "offset points", fontsize=8, color="#5b6675")
+
+
+def _quality_zones(axes: Axes, scale: Scale, words: Sequence[tuple[float, str]], y: float) -> None:
+    axes.set_xlim(scale.low, scale.high)
+    axes.set_xticks(scale.ticks)
+    half = (words[1][0] - words[0][0]) / 2
+    for i, (where, word) in enumerate(words):
         if i % 2 == 0:
-            axes.axvspan(20 * i, 20 * i + 20, color="#f5f7f9", zorder=0, lw=0)
-        axes.text(20 * i + 10, -0.8, word, ha="center", va="center", fontsize=8.5, color="#5b6675")
+            axes.axvspan(where - half, where + half, color="#f5f7f9", zorder=0, lw=0)
+        axes.text(where, y, word, ha="center", va="center", fontsize=8.5, color="#5b6675")
 
 
 def item_figure(by_item: pd.DataFrame, order: Sequence[str], title: str) -> Figure:
@@ -128,9 +157,9 @@ def correlation_figure(joined: pd.DataFrame, correlations: pd.DataFrame, title: 
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write and close a figure."""
-    figure.savefig(
-        path, bbox_inches="tight", pad_inches=0.12, metadata={"Software": None} if path.suffix == ".png" else None
-    )
+def save_figure(figure: Figure, *paths: Path) -> None:
+    """Write a figure to files, the same bytes each time, and close it."""
+    for path in paths:
+        metadata = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
+        figure.savefig(path, bbox_inches="tight", pad_inches=0.12, metadata=metadata)
     plt.close(figure)

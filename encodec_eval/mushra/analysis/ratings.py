@@ -13,7 +13,8 @@ SESSION_COLUMNS = ["session_test_id", "session_uuid"]
 RATING_COLUMNS = ["trial_id", "rating_stimulus", "rating_score", "rating_time", "rating_comment"]
 CSV_COLUMNS = [*SESSION_COLUMNS, *RATING_COLUMNS]
 PAGE_COLUMNS = ["session_test_id", "listener", "form", "seed", "session_uuid", *RATING_COLUMNS]  # what our page writes
-SIMULATED = "simulated-"  # how the id of a listener that no human stands behind begins
+PLAYS = "rating_plays"  # a column more: how often the stimuli of the trial were started, together
+SIMULATED = "simulated-"  # how the id, or the name, of a listener that no human stands behind begins
 
 
 def read_ratings(paths: Sequence[Path], manifest: Manifest | None = None) -> pd.DataFrame:
@@ -24,10 +25,7 @@ def read_ratings(paths: Sequence[Path], manifest: Manifest | None = None) -> pd.
     Raises `EvalError` for a missing column, a score outside 0 to 100, ids without a manifest or that are not in it, two
     different scores for one rating, or a trial in which not every condition was rated.
     """
-    frames = [_read_one(path) for path in paths]
-    if not frames:
-        raise EvalError("no results given; expected at least one CSV file")
-    rows = pd.concat(frames, ignore_index=True)
+    rows = read_rows(paths, 0, 100)
     if manifest is not None:
         rows = _translate(rows, manifest)
     elif rows["condition"].str.fullmatch(STIMULUS_ID).any():
@@ -36,17 +34,32 @@ def read_ratings(paths: Sequence[Path], manifest: Manifest | None = None) -> pd.
             f"the results name stimuli by their ids: expected the manifest.json of test {tests}, which tells what they "
             "are; it is in the folder that `mushra` made, name it with --manifest"
         )
+    rows = without_twins(rows)
+    _check_trials(rows, manifest)
+    rows = rows.drop(columns=["test", "plays"])
+    return rows.sort_values(["listener", "item", "condition"], ignore_index=True)
+
+
+def read_rows(paths: Sequence[Path], low: float, high: float) -> pd.DataFrame:
+    """What the files say, with columns `test, listener, item, condition, score, time_s, plays`; conditions are still
+    the ids of stimuli. Raises `EvalError` for no file, a missing column, or a score not from `low` to `high`."""
+    frames = [_read_one(path, low, high) for path in paths]
+    if not frames:
+        raise EvalError("no results given; expected at least one CSV file")
+    return pd.concat(frames, ignore_index=True)
+
+
+def without_twins(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that two files have, once. Raises `EvalError` for two different scores of one thing."""
     rows = rows.drop_duplicates(["listener", "item", "condition", "score"])
     twice = rows[rows.duplicated(["listener", "item", "condition"])]
     if len(twice):
         first = twice.iloc[0]
         raise EvalError(f"listener {first.listener} rated {first.condition} of item {first['item']} twice, differently")
-    _check_trials(rows, manifest)
-    rows = rows.drop(columns="test")
-    return rows.sort_values(["listener", "item", "condition"], ignore_index=True)
+    return rows
 
 
-def _read_one(path: Path) -> pd.DataFrame:
+def _read_one(path: Path, low: float, high: float) -> pd.DataFrame:
     if not path.is_file():
         raise EvalError(f"{path} is not a file; results are CSV files")
     try:
@@ -57,20 +70,30 @@ def _read_one(path: Path) -> pd.DataFrame:
     if missing:
         raise EvalError(f"{path} lacks the columns {', '.join(missing)}; needed are {', '.join(CSV_COLUMNS)}")
     scores = pd.to_numeric(table["rating_score"], errors="coerce")
-    wrong = table[~scores.between(0, 100)]
+    wrong = table[~scores.between(low, high)]
     if len(wrong):
-        line = int(wrong.index[0]) + 2
-        raise EvalError(f"{path} line {line}: score {wrong.iloc[0]['rating_score']!r}; expected a number from 0 to 100")
+        line, given = int(wrong.index[0]) + 2, wrong.iloc[0]["rating_score"]
+        raise EvalError(f"{path} line {line}: score {given!r}; expected a number from {low:g} to {high:g}")
     return pd.DataFrame(
         {
             "test": table.get("session_test_id", ""),
-            "listener": table["session_uuid"],
+            "listener": _listeners(table),
             "item": table["trial_id"],
             "condition": table["rating_stimulus"],
             "score": scores.astype(float),
             "time_s": pd.to_numeric(table["rating_time"], errors="coerce") / 1000,
+            "plays": pd.to_numeric(table[PLAYS], errors="coerce") if PLAYS in table else float("nan"),
         }
     )
+
+
+def _listeners(table: pd.DataFrame) -> pd.Series:
+    """Who gave each score: the session, and before it the name of one that says it is simulated."""
+    session = table["session_uuid"]
+    if "listener" not in table:
+        return session
+    named = table["listener"].str.startswith(SIMULATED)
+    return session.where(~named, table["listener"] + "-" + session.str[:8])
 
 
 def _translate(rows: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:

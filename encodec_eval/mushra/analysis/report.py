@@ -46,21 +46,23 @@ def domain_table(analysis: Analysis) -> pd.DataFrame:
     return wide.reset_index()
 
 
-def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
+def pair_table(pairs: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
     """Comparisons as text."""
     return pd.DataFrame(
         {
             "first": pairs["first"].map(figures.condition_label),
             "second": pairs["second"].map(figures.condition_label),
-            "difference ± 95 % CI": [plus_minus(d, c) for d, c in zip(pairs["difference"], pairs["ci95"], strict=True)],
+            "difference ± 95 % CI": [
+                plus_minus(d, c, digits) for d, c in zip(pairs["difference"], pairs["ci95"], strict=True)
+            ],
             "p": pairs["p"].map(p_value),
             "p (Holm)": pairs["p_holm"].map(p_value),
         }
     )
 
 
-def plus_minus(mean: float, half: float) -> str:
-    return f"{mean:.1f}" if np.isnan(half) else f"{mean:.1f} ± {half:.1f}"
+def plus_minus(mean: float, half: float, digits: int = 1) -> str:
+    return f"{mean:.{digits}f}" if np.isnan(half) else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def markdown_report(analysis: Analysis) -> str:

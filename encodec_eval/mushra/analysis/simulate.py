@@ -20,6 +20,16 @@ def default_truth(conditions: Sequence[str]) -> dict[str, float]:
     )
 
 
+def faults_of(listeners: int, faulty: int, faults: Sequence[str]) -> list[str]:
+    """The fault of each listener, "" for reliable ones: the last `faulty` have `faults` in turn."""
+    if listeners < 1 or not 0 <= faulty <= listeners:
+        raise EvalError(
+            f"{listeners} listeners with {faulty} faulty ones given; expected 1 or more, of whom 0 to all are faulty"
+        )
+    reliable = listeners - faulty
+    return [""] * reliable + [faults[number % len(faults)] for number in range(faulty)]
+
+
 def simulate(
     manifest: Manifest,
     listeners: int,
@@ -33,18 +43,13 @@ def simulate(
     A reliable one scores truth + item effect (sd 3) + own bias (sd 4) + noise (sd `noise`), the reference within a few
     points of 100. Forms are handed out in turn. Raises `EvalError` for impossible counts.
     """
-    if listeners < 1 or not 0 <= faulty <= listeners:
-        raise EvalError(
-            f"{listeners} listeners with {faulty} faulty ones given; expected 1 or more, of whom 0 to all are faulty"
-        )
+    given = faults_of(listeners, faulty, FAULTS)
     truth = dict(truth or default_truth(manifest.conditions))
     generator = np.random.default_rng(seed)
     effect = {(item.id, name): generator.normal(0, 3) for item in manifest.items for name in manifest.conditions}
     items = {item.id: item for item in manifest.items}
     rows: list[dict[str, object]] = []
-    for number in range(listeners):
-        turn = number - (listeners - faulty)
-        fault = FAULTS[turn % len(FAULTS)] if turn >= 0 else None
+    for number, fault in enumerate(given):
         bias = generator.normal(0, 4)
         for item_id in manifest.forms[number % len(manifest.forms)]:
             for stimulus in items[item_id].stimuli:
@@ -64,7 +69,7 @@ def simulate(
     return rows
 
 
-def _score(condition: str, expected: float, fault: str | None, noise: float, generator: np.random.Generator) -> float:
+def _score(condition: str, expected: float, fault: str, noise: float, generator: np.random.Generator) -> float:
     if fault == "random":
         return generator.uniform(0, 100)
     if fault == "generous":

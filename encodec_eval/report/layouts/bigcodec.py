@@ -14,7 +14,7 @@ LAYOUT = Layout(
     name="bigcodec",
     source="comparisons of low-rate speech codecs as in Xin et al., BigCodec, arXiv 2409.05377",
     columns=(
-        Column(WER, "wer", "by HuBERT-large", "by Whisper tiny.en, mean over clips, Whisper's normaliser"),
+        Column(WER, "wer", "by HuBERT-large", "by Whisper tiny.en, errors over words, Whisper's normaliser"),
         Column(NARROW, "pesq_nb", "", f"P.862.1 {_PESQ}"),
         Column(WIDE, "pesq", "", f"P.862.2 {_PESQ}"),
         Column(STOI, "stoi"),

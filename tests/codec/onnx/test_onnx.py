@@ -131,6 +131,18 @@ def test_streams_that_end_in_the_warm_up(folder_24khz, length):
         np.testing.assert_allclose(audio, codec.decode([(codes, None)]), atol=1e-6)
 
 
+@pytest.mark.parametrize("length", [1, 2, 319, 320, 321, 1000, 2239, 2240])
+def test_a_clip_of_one_piece_is_a_whole_clip_to_the_graphs_of_streams(folder_24khz, length):
+    codec = OnnxCodec(folder_24khz)
+    wav, count = sound(1, length)[None], np.array([32])
+    state = {part: codec.new_state(part) for part in ("encoder", "decoder")}
+    (whole,) = codec.run("encoder", audio=wav, codebooks=count)
+    codes = codec.run("encoder_stream", audio=wav, codebooks=count, state=state["encoder"])[0]
+    np.testing.assert_array_equal(codes, whole)
+    audio = codec.run("decoder_stream", codes=codes, state=state["decoder"])[0]
+    np.testing.assert_allclose(audio, codec.run("decoder", codes=codes)[0], atol=1e-6)
+
+
 def test_files_cross_to_the_model_and_back_without_torch(folder_24khz, tmp_path):
     wav = sound(1, 24_037)
     np.save(tmp_path / "wav.npy", wav)
@@ -183,7 +195,11 @@ def test_the_command_exports_half_precision(tmp_path):
     assert (about["weights"], about["opset"], about["codes"]) == ("float16", 18, "int64")
     codec, model = OnnxCodec(tmp_path), load_model("encodec_24khz_tiny")
     wav = sound(1, 24_000)
-    audio = codec.decode(codec.encode(wav, 24.0), 24_000)
+    (coded,) = codec.encode(wav, 24.0)
+    theirs = model.encode(torch.from_numpy(wav)[None], bandwidth=24.0).audio_codes[0, 0].numpy()
+    equal = (coded.codes == theirs).mean()
+    assert equal >= 0.99, f"{equal:.2%} of the codes are the model's"
+    audio = codec.decode([coded], 24_000)
     expected = model(torch.from_numpy(wav)[None], bandwidth=24.0).audio_values[0].numpy()
     assert np.corrcoef(audio[0], expected[0])[0, 1] > 0.99
     assert sum(path.stat().st_size for path in tmp_path.glob("*.onnx")) < 24e6

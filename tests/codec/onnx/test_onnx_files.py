@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codec import EncodecConfig, load_model
+from codec import EncodecConfig, EncodecModel, load_model
 from codec.__main__ import main
 from codec.errors import CheckpointError, EcdcError
 from codec.onnx import OnnxCodec, files
 from codec.onnx.export import export
+from codec.streaming import EncoderStream
 
 SEGMENTED = EncodecConfig(normalize=True, chunk_length_s=1.0, overlap=0.01)
 
@@ -58,6 +59,12 @@ def test_the_command_refuses(tmp_path, capsys, monkeypatch):
     assert "it streams by its encoder.onnx already" in capsys.readouterr().err
     assert main(["export", "encodec_24khz_tiny", str(tmp_path), "--opset", "9"]) == 2
     assert "opset 9 given, expected 18 or more" in capsys.readouterr().err
+    loud = EncodecModel(EncodecConfig(normalize=True, num_filters=2, hidden_size=16, codebook_dim=16))
+    loud.save_pretrained(tmp_path / "loud")
+    assert main(["export", str(tmp_path / "loud"), str(tmp_path), "--stream"]) == 2
+    assert "(normalize): it cannot stream" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="only in segments can it stream"):
+        EncoderStream(loud)
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(["export", "encodec_24khz_tiny", str(tmp_path)]) == 2
     assert "pip install 'encodec-tools[onnx]'" in capsys.readouterr().err

@@ -47,7 +47,15 @@ def test_mel_bank_is_triangles_of_height_one():
     torch.testing.assert_close(inside, torch.ones_like(inside), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("loss", [losses.MelLoss(24_000), losses.LogMelLoss(24_000), losses.BandNoiseLoss(24_000)])
+SPECTRAL = [
+    losses.MelLoss(24_000),
+    losses.LogMelLoss(24_000),
+    losses.BandNoiseLoss(24_000),
+    losses.LongTermSpectrumLoss(24_000),
+]
+
+
+@pytest.mark.parametrize("loss", SPECTRAL)
 def test_spectral_losses_are_zero_only_for_the_reference(loss):
     generator = torch.Generator().manual_seed(0)
     wav = 0.1 * torch.randn(2, 2, 4800, generator=generator)
@@ -68,6 +76,22 @@ def test_log_mel_is_the_level_difference_in_nepers_of_power():
     assert float(losses.LogMelLoss(24_000)(10 * wav, 5 * wav)) == pytest.approx(math.log(4), rel=0.01)
 
 
+def test_long_term_spectrum_is_the_squared_level_difference():
+    wav = torch.randn(1, 1, 48_000, generator=torch.Generator().manual_seed(0))
+    assert float(losses.LongTermSpectrumLoss(24_000)(wav, 0.5 * wav)) == pytest.approx(math.log(4) ** 2, rel=0.01)
+
+
+def test_long_term_spectrum_hears_a_buzz_that_log_mel_does_not():
+    """Pulses at 75 Hz, with as much power as noise and as even a spectrum from band to band."""
+    generator = torch.Generator().manual_seed(0)
+    wav, noise = torch.randn(2, 1, 1, 48_000, generator=generator)
+    buzz = torch.zeros(1, 1, 48_000)
+    buzz[..., ::320] = 320**0.5
+    log_mel, long_term = ([float(loss(wav, other)) for other in (noise, buzz)] for loss in SPECTRAL[1::2])
+    assert log_mel[1] < log_mel[0]
+    assert long_term[1] > 30 * long_term[0]
+
+
 def test_band_noise_is_the_amplitude_ratio():
     """White noise 20 dB below white noise has a tenth of its amplitude in every band (the floor adds a little)."""
     generator = torch.Generator().manual_seed(0)
@@ -75,7 +99,7 @@ def test_band_noise_is_the_amplitude_ratio():
     assert float(losses.BandNoiseLoss(24_000)(wav, wav + 0.1 * noise)) == pytest.approx(0.1, rel=0.12)
 
 
-@pytest.mark.parametrize("loss", [losses.MelLoss(24_000), losses.LogMelLoss(24_000), losses.BandNoiseLoss(24_000)])
+@pytest.mark.parametrize("loss", SPECTRAL)
 def test_gradients_are_finite_at_silence_and_at_identity(loss):
     for wav in (torch.zeros(1, 1, 4800), torch.randn(1, 1, 4800, generator=torch.Generator().manual_seed(0))):
         estimate = wav.clone().requires_grad_()

@@ -114,6 +114,6 @@ def test_every_configuration_builds(name):
     model = EncodecModel(config.model)
     parameters = sum(value.numel() for value in model.state_dict().values())
     if "tiny" in name:
-        assert parameters <= 5e6
+        assert parameters <= 6e6  # 12 MB in float16
     else:  # the paper's models: 14.85 M parameters beside the codebooks
         assert sum(value.numel() for value in model.parameters()) == pytest.approx(14.85e6, rel=0.01)

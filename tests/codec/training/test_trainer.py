@@ -25,6 +25,7 @@ from codec.training.optimizer import orthogonalise
 from codec.training.trainer import Trainer
 from codec.training.validation import Validation, si_snr
 
+JOINT = "encodec_24khz_tiny_joint"  # of the bundled model's widths, which --init needs
 MODEL = EncodecConfig(num_filters=4, num_lstm_layers=1, hidden_size=16, codebook_size=64, target_bandwidths=(0.9, 1.8))
 CONFIG = TrainingConfig(
     MODEL,
@@ -56,6 +57,17 @@ def _trainer(config: TrainingConfig, recordings: Path, folder: Path, **options) 
     samples = round(config.crop_s * config.model.sampling_rate)
     data = Crops(recordings, config.model.sampling_rate, 1, samples, config.batch, config.augmentation, **options)
     return Trainer(config, EncodecModel(config.model), data, folder)
+
+
+def test_a_resumed_run_takes_the_learning_rate_that_it_is_given(recordings, tmp_path):
+    first = _trainer(CONFIG, recordings, tmp_path)
+    first.train_step(first.data[0])
+    first.save()
+    second = _trainer(replace(CONFIG, lr=3 * CONFIG.lr), recordings, tmp_path)
+    second.resume()
+    assert [group["peak"] for group in second.optimizer.param_groups] == [
+        pytest.approx(3 * group["peak"]) for group in first.optimizer.param_groups
+    ]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
@@ -104,7 +116,7 @@ def test_frozen_encoder_and_codebooks_stay(recordings, tmp_path):
 
 def test_a_run_from_a_model_goes_on_from_its_codebooks(recordings, tmp_path):
     out, still = tmp_path / "run", ["--set", "lr=0.0", "--set", "codebook_decay=0.9999"]
-    arguments = ["--data", str(recordings), "--config", "encodec_24khz_tiny_joint", "--init", "encodec_24khz_tiny"]
+    arguments = ["--data", str(recordings), "--config", JOINT, "--init", "encodec_24khz_tiny"]
     assert main([*arguments, "--out", str(out), "--batch", "1", "--steps", "1", *still]) == 0
     before, after = (EncodecModel.from_pretrained(name).quantizer for name in ("encodec_24khz_tiny", out / "model"))
     for old, new in zip(before.codebooks, after.codebooks, strict=True):
@@ -195,7 +207,7 @@ def test_overfitting_one_clip_reaches_12_db(recordings, tmp_path):
 
 
 def _command(recordings: Path, out: Path, *more: str) -> list[str]:
-    return ["--data", str(recordings), "--config", "encodec_24khz_tiny", "--out", str(out), "--batch", "1", *more]
+    return ["--data", str(recordings), "--config", JOINT, "--out", str(out), "--batch", "1", *more]
 
 
 @pytest.mark.slow
@@ -213,7 +225,7 @@ def test_the_command_survives_kill_9(recordings, tmp_path):
     assert before >= 1
     assert main(_command(recordings, out, *more, "--resume", "--hours", "0")) == 0
     assert torch.load(out / "state.pt", weights_only=True)["step"] == before + 1
-    assert EncodecModel.from_pretrained(out / "model").config.num_filters == 8
+    assert EncodecModel.from_pretrained(out / "model").config.num_filters == CONFIGS[JOINT].model.num_filters
 
 
 def test_the_command_ends_after_its_steps(recordings, tmp_path):
@@ -222,7 +234,7 @@ def test_the_command_ends_after_its_steps(recordings, tmp_path):
     state = torch.load(out / "state.pt", weights_only=True)
     assert state["step"] == 2
     # The rate has fallen to that of the last of two steps: half of a cosine, within the warm-up.
-    config = CONFIGS["encodec_24khz_tiny"]
+    config = CONFIGS[JOINT]
     assert state["optimizer"]["param_groups"][0]["lr"] == pytest.approx(config.lr * 2 / config.warmup_steps * 0.5)
 
 

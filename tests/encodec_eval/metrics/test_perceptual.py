@@ -245,6 +245,39 @@ def test_a_clip_without_a_transcript_has_no_wer(monkeypatch):
     assert told(METRICS["dwer"], clip) is METRICS["dwer"]
 
 
+class Recogniser:
+    """Says the same again and again unless that is forbidden; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, object]] = []
+
+    def transcribe(self, signal, **options):
+        self.asked.append(options)
+        again = "no_repeat_ngram_size" not in options
+        segment = types.SimpleNamespace(text=" go" * (40 if again else 2), compression_ratio=9.0 if again else 1.0)
+        return iter([segment]), None
+
+
+def test_a_recogniser_that_repeats_itself_is_asked_again_without_draws_and_within_what_can_be_said(monkeypatch):
+    recogniser = Recogniser()
+    monkeypatch.setattr(wer_module, "_recogniser", lambda: recogniser)
+    noise = np.random.default_rng(5).normal(size=4 * RATE)
+    assert wer_module.transcribe(noise) == " go go"
+    assert [each["temperature"] for each in recogniser.asked] == [0.0, 0.0]
+    assert [each["max_new_tokens"] for each in recogniser.asked] == [48, 48]
+    assert recogniser.asked[1]["no_repeat_ngram_size"] == 3
+
+
+def test_word_error_rates_bring_the_words_by_which_clips_weigh(monkeypatch):
+    monkeypatch.setattr("encodec_eval.metrics.installed", lambda package: True)
+    assert choose(["wer", "dwer"])[:4] == ["wer", "wer_words", "dwer", "dwer_words"]
+    monkeypatch.setattr(wer_module, "transcribe", lambda signal: "red, green")
+    pytest.importorskip("whisper_normalizer")
+    clip = Clip("a", "a.wav", RATE, 1, RATE, transcript="RED GREEN TWENTY THREE")
+    assert told(METRICS["wer_words"], clip).function(None, None, RATE) == 3
+    assert METRICS["dwer_words"].function(np.zeros(9), None, RATE) == 2
+
+
 @pytest.mark.slow
 def test_the_recogniser_hears_what_was_said():
     need("wer")

@@ -14,11 +14,12 @@ import torchaudio.functional
 import codec.audio
 from encodec_eval.__main__ import main
 from encodec_eval.datasets import ClipSet, file_clip, folder_clips, load_set
+from encodec_eval.listening.crowd.posted import results
+from encodec_eval.listening.crowd.settings import checked
 from encodec_eval.loudness import RATE, loudness
 from encodec_eval.mushra import levels, stimuli
 from encodec_eval.mushra.make import Design, check, make_test
 from encodec_eval.mushra.manifest import load_manifest
-from encodec_eval.mushra.server import session_rows
 from encodec_eval.mushra.webmushra import export, webmushra_config
 from encodec_eval.systems import DecodedFolder, Lowpass
 from encodec_eval.types import EvalError, Output, Point
@@ -408,9 +409,10 @@ def posted(manifest, **changes):
 )
 def test_hostile_posts_are_refused(made, changes):
     manifest, _ = made
-    assert len(session_rows(posted(manifest), manifest)) == 4
+    trial = results(posted(manifest), manifest, checked({}, "none")).trials
+    assert [len(each["scores"]) for each in trial.values()] == [4]
     with pytest.raises(ValueError, match=r"wrong|other|whole"):
-        session_rows(posted(manifest, **changes), manifest)
+        results(posted(manifest, **changes), manifest, checked({}, "none"))
 
 
 def test_hostile_trials_are_refused(made):
@@ -426,10 +428,10 @@ def test_hostile_trials_are_refused(made):
         good["scores"] | {stimulus: None},
     ):
         with pytest.raises(ValueError, match=r"wrong|whole"):
-            session_rows(posted(manifest, trials=[good | {"scores": scores}]), manifest)
+            results(posted(manifest, trials=[good | {"scores": scores}]), manifest, checked({}, "none"))
     with pytest.raises(ValueError, match="an item twice"):
-        session_rows(posted(manifest, trials=[good, good]), manifest)
+        results(posted(manifest, trials=[good, good]), manifest, checked({}, "none"))
     other_form = next(item for item in manifest.items if item.id == manifest.forms[1][0])
     elsewhere = {"item": other_form.id, "scores": {s.id: 1 for s in other_form.stimuli}, "ms": 1}
     with pytest.raises(ValueError, match="wrong item"):
-        session_rows(posted(manifest, trials=[elsewhere]), manifest)
+        results(posted(manifest, trials=[elsewhere]), manifest, checked({}, "none"))

@@ -219,5 +219,6 @@ def test_inside_gradio(page, tmp_path):
         page.get_by_label("Play", exact=True).click()
         page.keyboard.press("2")
         page.wait_for_function(f"{PROBE}.gains[1] === 1")
+        assert page.evaluate(f"{PROBE}.gains") == [0, 1]
     finally:
         demo.close()

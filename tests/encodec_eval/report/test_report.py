@@ -8,17 +8,18 @@ import subprocess
 from pathlib import Path
 from urllib.parse import unquote
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from encodec_eval.__main__ import main
-from encodec_eval.report import results, tables
+from encodec_eval.report import plots, results, tables
 from encodec_eval.report.clips import joined_reasons
-from encodec_eval.report.codebooks import count_codes
+from encodec_eval.report.codebooks import codebook_usage, count_codes
 from encodec_eval.report.comparison import compare
 from encodec_eval.report.folder import write_report
-from encodec_eval.run.journal import line
+from encodec_eval.run.journal import codes_path, line
 from encodec_eval.types import EvalError, Score
 
 METRICS = ["si_snr", "stoi", "bitrate_nominal", "bitrate_payload", "bitrate_file", "bitrate_entropy"]
@@ -81,6 +82,67 @@ def test_the_summary_is_the_mean_of_what_was_scored(run):
     holed = summary.loc[("tiny@6", "si_snr")]
     assert holed["mean"] == pytest.approx(2 * np.log2(6) + 1 + 0.1 * (0 + 1 + 2 + 4 + 5) / 5)
     assert (holed.n_scored, holed.n_total) == (5, 6)
+
+
+def test_word_error_rates_are_errors_over_words(tmp_path):
+    folder = make_run(tmp_path / "a")
+    config = json.loads((folder / "config.json").read_text())
+    rate, words = ([0.0, 50.0, 100.0, 0.0, 25.0, None], [10.0, 4.0, 1.0, 10.0, 8.0, None])
+    config["settings"]["metrics"] = ["wer", "wer_words"]
+    config["metrics"] = [
+        {"name": "wer", "title": "WER", "unit": "%", "higher_is_better": False, "source": "s", "weight": "wer_words"},
+        {"name": "wer_words", "title": "words said", "unit": "", "higher_is_better": None, "source": "s",
+         "kind": "weight"},
+    ]  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    scores = [
+        Score(f"clip{n}", point, metric, each, None if each is not None else "no transcript")
+        for n in range(6)
+        for point in RATES
+        for metric, each in (("wer", rate[n]), ("wer_words", words[n]))
+    ]
+    (folder / "scores.jsonl").write_text("".join(map(line, scores)))
+    found = results.load(folder)
+    summary = results.summarize(found).set_index(["point", "metric"])
+    pooled = summary.loc["opus@12", "wer"]
+    assert pooled["mean"] == pytest.approx(100 * 5 / 33)
+    assert pooled.ci95_low < pooled["mean"] < pooled.ci95_high
+    assert "words said" not in tables.main_table(found, summary.reset_index())
+    assert set(tables.reasons_table(found).metric) == {"wer"}
+    assert "Means over clips, of WER over words said. 95 %" in write_report_text(found)
+    assert set(results.differences(found, "opus@12").metric) == {"wer"}
+
+
+def write_report_text(found: results.Results) -> str:
+    write_report(found)
+    return (found.folder / "report.md").read_text()
+
+
+def test_curves_of_some_metrics_alone(tmp_path, capsys):
+    folder = make_run(tmp_path / "a")
+    assert main(["report", str(folder), "--curves", "stoi"]) == 0
+    assert {path.name for path in folder.glob("rate_*")} == {"rate_stoi.png", "rate_stoi.svg"}
+    assert "rate_si_snr" not in (folder / "report.md").read_text()
+    assert main(["report", str(folder), "--curves", "mos"]) == 2
+    assert "no curves of 'mos'; expected of si_snr, stoi" in capsys.readouterr().err
+    assert main(["report", str(make_run(tmp_path / "b")), "--curves"]) == 0
+    assert not list((tmp_path / "b").glob("rate_*"))
+
+
+def test_pictures_are_small_and_the_text_of_drawings_is_text(run):
+    assert (run.folder / "rate_stoi.png").stat().st_size < 50_000
+    assert ">SI-SNR on made-up, 6 clips</text>" in (run.folder / "rate_si_snr.svg").read_text()
+
+
+def test_a_title_of_several_sets_ends_within_its_figure(run):
+    settings = run.config["settings"] | {"set": "librispeech-mini, librispeech-mini+noisy, clips-48k"}
+    several = results.Results(run.folder, run.config | {"settings": settings}, run.scores, 0)
+    with plt.rc_context(plots.STYLE):
+        figure = plots.rate_quality(several, results.summarize(several), "si_snr")
+        figure.canvas.draw()
+    title = figure.axes[0].get_title(loc="left")
+    assert title.replace("\n", " ") == f"SI-SNR on {settings['set']}, 6 clips"
+    assert figure.axes[0]._left_title.get_window_extent().x1 < figure.bbox.x1
 
 
 def test_clips_without_a_speaker_are_groups_of_their_own(run):
@@ -300,6 +362,21 @@ def test_codes_are_counted_file_by_file(tmp_path):
     for k, count in enumerate(counts):
         np.testing.assert_array_equal(count, np.bincount(np.concatenate(codes, axis=1)[k]))
     assert count_codes([]) == ([], 0)
+
+
+def test_a_folder_without_its_codes_keeps_what_was_counted(tmp_path):
+    found = make_run(tmp_path / "run")
+    codes = codes_path(str(found / "codes"), "tiny", results.load(found).clips.id[0])
+    codes.parent.mkdir(parents=True)
+    np.save(codes, np.arange(40, dtype=np.int16).reshape(2, 20) % 5)
+    counted = codebook_usage(results.load(found))
+    write_report_text(results.load(found))
+    shutil.rmtree(found / "codes")
+    assert "Codebook usage" in write_report_text(results.load(found))
+    pd.testing.assert_frame_equal(codebook_usage(results.load(found)), counted, atol=1e-5, check_dtype=False)
+    assert list(counted.used) == [5, 5]
+    (found / "codebooks.csv").write_text((found / "codebooks.csv").read_text().replace("tiny", "gone"))
+    assert not len(codebook_usage(results.load(found)))
 
 
 def test_a_page_keeps_its_size_and_leaves_what_does_not_fit_beside_it(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""Listening tests of several methods, and what a crowd needs to take them."""
