@@ -23,8 +23,8 @@ def codebook_usage(results: Results) -> pd.DataFrame:
     """
     counted_before = results.folder / COUNTED
     if not (results.folder / "codes").is_dir() and counted_before.is_file():
-        counted = pd.read_csv(counted_before)
-        return counted[counted.series.isin(results.points.series)]  # not those of a run that this one replaced
+        before = pd.read_csv(counted_before)
+        return before[before.series.isin(results.points.series)]  # not those of a run that this one replaced
     rows: list[dict[str, object]] = []
     for series in dict.fromkeys(results.points.series):
         if not (results.folder / "codes" / safe_name(series)).is_dir():
