@@ -20,13 +20,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["librispeech"],
         metavar="SET",
-        help=f"set[:subset], hf:NAME:SPLIT, folder, audio file, .csv, .tar; SET{NOISY} makes speech noisy",
+        help=f"set[:subset], hf:NAME:SPLIT, folder, audio file, .csv or .tar; SET{NOISY} makes its speech noisy",
     )
-    parser.add_argument("--data-root", type=Path, help="where corpora lie, are downloaded to, and noisy clips are kept")
+    parser.add_argument("--data-root", type=Path, help="folder that holds corpora, downloads and noisy clips")
     parser.add_argument("--no-download", action="store_true", help="never download a corpus")
-    parser.add_argument("--noise", type=Path, default=BUNDLED_NOISE, help=f"file or folder, for SET{NOISY}")
+    parser.add_argument("--noise", type=Path, default=BUNDLED_NOISE, help=f"noise file or folder for SET{NOISY}")
     parser.add_argument(
-        "--snr", nargs="+", type=float, default=list(SNRS_DB), metavar="DB", help="drawn from (default: %(default)s)"
+        "--snr",
+        nargs="+",
+        type=float,
+        default=list(SNRS_DB),
+        metavar="DB",
+        help="of noisy speech (default: %(default)s)",
     )
     parser.set_defaults(clean_reference=False)
 

@@ -110,17 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument("--resume", action="store_true", help="resume from the state in --out")
     parser.add_argument("--init", help="begin from this model's weights: a bundled name, folder or hub id")
-    parser.add_argument("--hours", type=float, help="stop after this long; --resume resumes")
+    parser.add_argument("--hours", type=float, help="stop after this long; go on with --resume")
     parser.add_argument(
-        "--steps", type=int, help="of the run, over which the learning rate falls to 0 (default: of the configuration)"
+        "--steps", type=int, help="length of the run, in which the rate falls to 0 (default: the configuration's)"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="set a field of the configuration"
     )
     parser.add_argument(
-        "--device", default="cpu", help="cpu, cuda, cuda:1, ...; 'cuda' under torchrun: one GPU a process"
+        "--device", default="cpu", help="cpu, cuda, cuda:1, ...; under torchrun, cuda gives each process its own GPU"
     )
-    parser.add_argument("--batch", type=int, help="items per step and process (default: of the configuration)")
+    parser.add_argument("--batch", type=int, help="items per step and process (default: the configuration's)")
     parser.add_argument("--validation", type=Path, help="folder of held-out recordings")
     parser.add_argument("--limit", type=int, help="recordings of that folder to use")
     parser.add_argument("--validate-every", type=int, default=5000, metavar="STEPS")

@@ -14,7 +14,8 @@ from encodec_eval.types import EvalError
 PACKET_MS = 40.0  # 3 frames of EnCodec at 24 kHz, and a frame of Opus
 HELP = (
     "loss=SHARE[:burst=PACKETS], ber=RATE, jitter=MS[:buffer=MS], trace=FILE, generations=N, "
-    "tandem=opus@KBPS[:before], transcode=KBPS; values by comma, parts by +; :conceal=NAME and :packet=MS with any"
+    "tandem=opus@KBPS[:before], transcode=KBPS; separate values by commas, join channels by +, and add :conceal=NAME "
+    "or :packet=MS to any"
 )
 CHANNELS: dict[str, tuple[Callable[..., Channel], str]] = {  # and the name of its own option
     "loss": (Loss, "burst"),

@@ -11,8 +11,8 @@ from encodec_eval.report.results import load
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a run over the clips that were rated")
     parser.add_argument("ratings", type=Path, help=ratings.EXPECTED.removeprefix("expected "))
-    parser.add_argument("--manifest", type=Path, help="the listening test's manifest.json (default: found near)")
-    parser.add_argument("--out", type=Path, help="folder to write to (default: agreement in the run's)")
+    parser.add_argument("--manifest", type=Path, help="manifest.json of the listening test (default: near RATINGS)")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: agreement/ in that of the run)")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from encodec_eval.types import EvalError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("runs", type=Path, nargs="*", metavar="RUN", help="folders of runs; the later are compared with the first")
+    add("runs", type=Path, nargs="*", metavar="RUN", help="folders of runs; the others are compared with the first")
     add("--reference", metavar="POINT", help="compare every point of every run with this one instead")
     add("--csv", type=Path, help="also write the differences to this file")
     add(

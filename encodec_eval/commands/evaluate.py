@@ -34,7 +34,7 @@ from encodec_eval.types import EvalError, System
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     selection.add_options(parser)
     parser.add_argument(
-        "--clean-reference", action="store_true", help="compare outputs with the clean speech, not with the noisy"
+        "--clean-reference", action="store_true", help="compare outputs with the clean speech instead of the noisy"
     )
     systems.add_options(parser)
     parser.add_argument("--through", nargs="+", metavar="CONDITION", help=f"between encoder and decoder: {spec.HELP}")
@@ -42,19 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics",
         nargs="+",
         metavar="METRIC",
-        help=f"{', '.join(GROUPS)}, or of {', '.join(METRICS)}, or MODULE:CLASS",
+        help=f"{', '.join(GROUPS)}, MODULE:CLASS, or any of {', '.join(METRICS)}",
     )
-    parser.add_argument("--curves", nargs="*", metavar="METRIC", help="draw curves of these alone (default: of all)")
-    parser.add_argument("--strict", action="store_true", help="refuse a set with a file that cannot be decoded")
-    parser.add_argument("--limit", type=int, help="draw this many clips of each set, balanced by speaker")
-    parser.add_argument("--seed", type=int, default=0, help="of every draw")
-    parser.add_argument("--max-seconds", type=float, help="draw clips of at most this length in all, of each set")
+    parser.add_argument("--curves", nargs="*", metavar="METRIC", help="draw curves of only these (default: of all)")
+    parser.add_argument("--strict", action="store_true", help="refuse sets with files that cannot be decoded")
+    parser.add_argument("--limit", type=int, help="use this many clips of each set, balanced by speaker")
+    parser.add_argument("--seed", type=int, default=0, help="of all random choices (default: 0)")
+    parser.add_argument("--max-seconds", type=float, help="use at most this much audio of each set")
     parser.add_argument("--out", type=Path, help="folder of the run (default: results/<set>_<systems>)")
-    parser.add_argument("--overwrite", action="store_true", help="begin again if the folder holds a run")
-    parser.add_argument("--jobs", type=int, help="workers (default: all cores, or all of the cluster)")
+    parser.add_argument("--overwrite", action="store_true", help="start again if the folder already holds a run")
+    parser.add_argument("--jobs", type=int, help="number of workers (default: all cores, or the whole cluster)")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="where workers run")
-    parser.add_argument("--address", help="of a running Ray cluster, such as auto (default: start one here)")
-    parser.add_argument("--reference", metavar="POINT", help="compare every point with this one, clip by clip")
+    parser.add_argument("--address", help="of a running Ray cluster, or auto (default: start one here)")
+    parser.add_argument("--reference", metavar="POINT", help="also compare every point with this one, clip by clip")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -28,16 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--duration", type=float, metavar="S", help=f"their length in seconds (default: {DURATION_S:g})"
     )
-    parser.add_argument("--forms", type=int, default=1, help="deal the items to this many listeners' groups")
+    parser.add_argument("--forms", type=int, default=1, help="deal the items to this many groups of listeners")
     parser.add_argument(
         "--trials", type=int, default=16, help="ABX: trials of each system, fixed (default: %(default)s)"
     )
     parser.add_argument("--gold", type=int, default=1, help="ACR, DCR, CCR: gold questions (default: %(default)s)")
     parser.add_argument("--traps", type=int, default=1, help="ACR, DCR: trapping questions (default: %(default)s)")
     systems.add_options(parser, default=("encodec", "opus"))
-    parser.add_argument("--title", help="what listeners read above the test")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
-    parser.add_argument("--force", action="store_true", help="allow more trials than a listener sits through")
+    parser.add_argument("--title", help="heading that listeners see")
+    parser.add_argument("--seed", type=int, default=0, help="of random choices and file names (default: 0)")
+    parser.add_argument("--force", action="store_true", help="allow more trials than listeners will sit through")
     parser.add_argument("--out", type=Path, default=Path("listening_test"), help="folder (default: %(default)s)")
     options.add_options(parser)
     parser.set_defaults(run=make, opus_kbps=[12.0])
@@ -98,14 +98,16 @@ def analyze(arguments: argparse.Namespace) -> None:
 
 def plan_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=sorted(METHODS), default="mushra", help="(default: %(default)s)")
-    parser.add_argument("--effect", type=float, metavar="D", help="ratings: the difference to be found, in points")
+    parser.add_argument("--effect", type=float, metavar="D", help="ratings: the difference to detect, in points")
     parser.add_argument("--sd", type=float, help="ratings: standard deviation of one listener's difference on one item")
-    parser.add_argument("--share", type=float, help="AB, ABX: share of answers for the better, or right; over 0.5")
+    parser.add_argument("--share", type=float, help="AB: share of answers for the better system; ABX: of right ones")
     parser.add_argument("--listener-share", type=float, help="of that variance, the listener's own (default: 0.2)")
-    parser.add_argument("--item-share", type=float, default=0.1, help="and the item's own (default: %(default)s)")
+    parser.add_argument(
+        "--item-share", type=float, default=0.1, help="of that variance, the item's own (default: %(default)s)"
+    )
     parser.add_argument("--items", type=int, metavar="N", help="items, or answers of each listener (default: several)")
-    parser.add_argument("--power", type=float, default=0.8, help="chance to find it (default: %(default)s)")
-    parser.add_argument("--alpha", type=float, default=0.05, help="chance of a false find (default: %(default)s)")
+    parser.add_argument("--power", type=float, default=0.8, help="chance of detecting it (default: %(default)s)")
+    parser.add_argument("--alpha", type=float, default=0.05, help="chance of a false alarm (default: %(default)s)")
     parser.add_argument("--pairs", type=int, default=1, help="comparisons that share alpha (default: %(default)s)")
     parser.set_defaults(run=plan)
 
@@ -168,9 +170,9 @@ def plan_choices(arguments: argparse.Namespace, alpha: float, level: str) -> Non
 
 
 PARSERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "serve": (options.serve_parser, "serve a test to listeners and collect their results"),
-    "export": (options.export_parser, "every answer so far as one table, with what is known of listeners"),
-    "analyze": (analyze_parser, "answers -> screening, statistics, tables"),
-    "simulate": (simulate_parser, "invent listeners with known true qualities, to test an analysis"),
-    "plan": (plan_parser, "how many listeners and items a test needs, before it"),
+    "serve": (options.serve_parser, "Serve a test to listeners and collect their answers"),
+    "export": (options.export_parser, "Write every answer so far, with what is known of its listener, as one table"),
+    "analyze": (analyze_parser, "Screen listeners, and write statistics, tables and figures"),
+    "simulate": (simulate_parser, "Invent listeners with known true scores, to try the analysis"),
+    "plan": (plan_parser, "Say how many listeners and items a test needs"),
 }

@@ -34,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", choices=sorted(PRESETS), default="bs1534", help="kind of test (default: %(default)s)"
     )
-    parser.add_argument("--forms", type=int, default=1, help="deal the items to this many listeners' groups")
+    parser.add_argument("--forms", type=int, default=1, help="deal the items to this many groups of listeners")
     systems.add_options(parser, default=("encodec", "opus"))
-    parser.add_argument("--title", help="what listeners read above the test")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the file names")
+    parser.add_argument("--title", help="heading that listeners see")
+    parser.add_argument("--seed", type=int, default=0, help="of random choices and file names (default: 0)")
     parser.add_argument("--force", action="store_true", help="allow what BS.1534-3 does not")
     parser.add_argument("--out", type=Path, default=Path("listening_test"), help="folder (default: %(default)s)")
     options.add_options(parser)
@@ -171,9 +171,9 @@ def read_truth(path: Path, manifest: Manifest) -> dict[str, float]:
 
 
 PARSERS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "serve": (options.serve_parser, "serve a test to listeners and collect their results"),
-    "analyze": (analyze_parser, "results -> post-screening, statistics, tables and figures"),
-    "simulate": (simulate_parser, "invent listeners with known true scores, to test an analysis"),
-    "export": (options.export_parser, "every answer so far as one table, with what is known of listeners"),
-    "webmushra": (webmushra_parser, "write a test for webMUSHRA"),
+    "serve": (options.serve_parser, "Serve a test to listeners and collect their answers"),
+    "analyze": (analyze_parser, "Screen listeners, and write statistics, tables and figures"),
+    "simulate": (simulate_parser, "Invent listeners with known true scores, to try the analysis"),
+    "export": (options.export_parser, "Write every answer so far, with what is known of its listener, as one table"),
+    "webmushra": (webmushra_parser, "Write the test for webMUSHRA"),
 }

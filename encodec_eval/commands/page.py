@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--webgpu",
         action="store_true",
-        help="compute on the visitor's GPU where that gives the same codes sooner: +27 MB",
+        help="use the visitor's GPU where that is faster and gives the same codes: +27 MB",
     )
 
 

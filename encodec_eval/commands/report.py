@@ -11,10 +11,10 @@ from encodec_eval.report.results import Results, load
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="folder of a run")
-    parser.add_argument("--reference", metavar="POINT", help="compare every point with this one, clip by clip")
-    parser.add_argument("--curves", nargs="*", metavar="METRIC", help="draw curves of these alone (default: of all)")
+    parser.add_argument("--reference", metavar="POINT", help="also compare every point with this one, clip by clip")
+    parser.add_argument("--curves", nargs="*", metavar="METRIC", help="draw curves of only these (default: of all)")
     parser.add_argument("--layout", choices=layouts.names(), help="print the run in the columns of a published table")
-    parser.add_argument("--partial", action="store_true", help="accept a run that is not complete; its title says so")
+    parser.add_argument("--partial", action="store_true", help="accept an incomplete run; the title says that it is")
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ def add_options(parser: argparse.ArgumentParser, default: Sequence[str] = ("enco
     parser.add_argument(
         "--device", default="cpu", help="for neural codecs: cpu or cuda, in one process (default: %(default)s)"
     )
-    help = "seconds that a system or metric of others may take for a clip (default: %(default)g)"
+    help = "seconds that a plug-in may take for a clip (default: %(default)g)"
     parser.add_argument("--timeout", type=float, default=TIMEOUT_S, metavar="SECONDS", help=help)
 
 

@@ -25,7 +25,7 @@ class Opus:
 
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--opus-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of Opus")
+        parser.add_argument("--opus-kbps", nargs="+", type=float, metavar="KBPS", help="bitrates of Opus")
 
     @classmethod
     def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Opus]":
@@ -61,7 +61,7 @@ class Mp3:
 
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS", help="rates to ask of MP3")
+        parser.add_argument("--mp3-kbps", nargs="+", type=float, metavar="KBPS", help="bitrates of MP3")
 
     @classmethod
     def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[Mp3]":

@@ -79,7 +79,9 @@ class Encodec:
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--model", nargs="+", help="EnCodec checkpoints: bundled name, hub id, folder or .th file")
-        parser.add_argument("--bandwidths", nargs="+", type=float, metavar="KBPS", help="of EnCodec (default: its own)")
+        parser.add_argument(
+            "--bandwidths", nargs="+", type=float, metavar="KBPS", help="of EnCodec (default: all it has)"
+        )
         parser.add_argument("--lm", action="store_true", help="also measure EnCodec's rate with its language model")
 
     @classmethod

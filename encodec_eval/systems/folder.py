@@ -39,9 +39,15 @@ class DecodedFolder:
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
-        add("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio decoded elsewhere")
-        add("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="its rate, if known")
-        add("--compressed", action="append", default=[], metavar="NAME=FOLDER", help="its coded files")
+        add("--system", action="append", default=[], metavar="NAME=FOLDER", help="audio that was decoded elsewhere")
+        add("--bitrate", action="append", default=[], metavar="NAME=KBPS", help="bitrate of that audio, if known")
+        add(
+            "--compressed",
+            action="append",
+            default=[],
+            metavar="NAME=FOLDER",
+            help="its coded files, to measure the bitrate",
+        )
 
     @classmethod
     def build(cls, name: str, options: argparse.Namespace, clips: Sequence[Clip]) -> "list[DecodedFolder]":

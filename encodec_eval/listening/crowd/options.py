@@ -18,8 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """`--crowd`, `--per-listener` and `--ratings`, of a command that makes a test."""
     group = parser.add_argument_group("crowds")
     group.add_argument("--crowd", type=Path, metavar="FILE", help="settings in JSON or YAML: consent, questions, ...")
-    group.add_argument("--per-listener", type=int, metavar="K", help="items that each listener hears (default: a form)")
-    group.add_argument("--ratings", type=int, metavar="N", help="listeners that each item gets at least (default: 10)")
+    group.add_argument("--per-listener", type=int, metavar="K", help="items for each listener (default: a whole form)")
+    group.add_argument("--ratings", type=int, metavar="N", help="least number of listeners for each item (default: 10)")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings | None:
@@ -41,15 +41,15 @@ def serve_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("test", type=Path, help="folder of a test")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--token", help="opens /status (default: $LISTENING_TOKEN, else one is drawn)")
+    parser.add_argument("--token", help="password of /status (default: $LISTENING_TOKEN, or a random one)")
     parser.add_argument(
         "--rate-limit",
         type=float,
         default=50,
         metavar="R",
-        help="requests a second of one client; 0: none (default: 50)",
+        help="requests per second that a client may make; 0: no limit (default: 50)",
     )
-    parser.add_argument("--behind-proxy", action="store_true", help="a proxy of yours appends to X-Forwarded-For")
+    parser.add_argument("--behind-proxy", action="store_true", help="trust the last entry of X-Forwarded-For")
     parser.add_argument(
         "--hub",
         metavar="USER/NAME",
