@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from encodec_eval.report.results import Results
-from encodec_eval.report.tables import MARKS, heading
+from encodec_eval.report.tables import MARKS, heading, readable
 from encodec_eval.types import GENERAL, MUSIC, NOISY_SPEECH
 
 CLASSICAL = ("opus", "mp3", "lowpass", "identity", "folder")  # what `System.describe` calls them
@@ -56,7 +56,7 @@ CAVEATS = (
     ),
     Caveat(
         lambda use: use.metric.startswith(NO_REFERENCE) and NOISY_SPEECH in use.domains,
-        "without a reference, the noise and the room of the recording count against the output: compare with the row "
+        "without a reference, the noise and the room of the recording count against the output: compare with "
         "`identity` (made for noise suppressors: Reddy et al., arXiv 2110.01763)",
     ),
 )
@@ -96,8 +96,10 @@ def marked(table: pd.DataFrame, results: Results, summary: pd.DataFrame) -> pd.D
 def numbered(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """A table that `marked` made, its marks numbered as a reader comes to them, and what they mean in one paragraph,
     empty if it has none."""
-    cells = table.drop(columns=["point", "domain"], errors="ignore")
-    met = dict.fromkeys(mark for mark in "".join(map(str, cells.to_numpy().flat)) if mark in MARKS)
+    names = ["point", "domain", "metric"]
+    cells = table.drop(columns=names, errors="ignore")
+    read = readable(table).drop(columns=names, errors="ignore")
+    met = dict.fromkeys(mark for mark in "".join(map(str, read.to_numpy().flat)) if mark in MARKS)
     new = dict(zip(met, MARKS, strict=False))
 
     def renumber(cell: object) -> str:

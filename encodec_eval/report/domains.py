@@ -36,8 +36,8 @@ def section(results: Results, summary: pd.DataFrame, floats: str, curves: Sequen
         for path in write_curves(part, summaries[name], f"_{safe_name(name)}", curves)
     ]
     note = (
-        f"Means over the clips of a domain{tables.pooled_note(results)}, with 95 % t intervals over the speakers in "
-        "it; `all`: over all clips."
+        f"Means over the clips of a domain{tables.pooled_note(results)}, with 95 % t intervals over its speakers; "
+        "`all`: over all clips."
     )
     table, footnotes = caveats.numbered(table)
     return Section("Results by domain", table, note, figures, open=True, footnotes=footnotes)

@@ -47,7 +47,7 @@ def write_report(results: Results, reference: str | None = None, curves: Sequenc
     html = page(title(results), notes(results), sections, folder, _provenance(results))
     write_atomically(folder / "report.html", html)
     per_clip(results).to_csv(folder / "per_clip.csv", index=False, float_format=FLOATS)
-    return tables.markdown(sections[0].table)
+    return tables.markdown(sections[0].shown)
 
 
 def make_sections(
@@ -66,7 +66,7 @@ def make_sections(
         sections.append(domains.section(results, summary, FLOATS, drawn))
     reasons = tables.reasons_table(results)
     if len(reasons):
-        note = "They are counted in no mean."
+        note = "No mean includes them."
         if len(reasons) > tables.MOST_ROWS:
             note += f" The {tables.MOST_ROWS} most frequent of {len(reasons)} reasons; per_clip.csv has all."
             order = reasons.clips.astype(int).sort_values(ascending=False, kind="stable").index
@@ -139,18 +139,18 @@ def notes(results: Results) -> list[str]:
 
 
 PAIRED_NOTE = (
-    "Mean of point minus reference, clip by clip, with its interval; p from the t of that interval, corrected after "
-    "Holm over the points of each metric."
+    "Mean over clips of point minus reference, with its interval; p from the t statistic of that interval, corrected "
+    "after Holm over the points of each metric."
 )
 BD_NOTE = (
     "BD-rate: how much more payload rate the codec needs for equal quality (negative is better); BD-quality: how much "
-    "its score differs at equal rate. `-`: the curves share no span of quality, or fall with the rate."
+    "its score differs at equal rate. `-`: the curves do not overlap in quality, or one falls as the rate rises."
 )
 USAGE_NOTE = (
-    "Over all frames of the clips that could be coded. Perplexity: how many entries, evenly used, would have the same "
-    "entropy."
+    "Over all frames of the clips that could be coded. Perplexity: the number of equally used entries that would have "
+    "the same entropy."
 )
-QUOTED_NOTE = "Published by others, on other recordings than these: for orientation, not for comparison digit by digit."
+QUOTED_NOTE = "Published by others, on other recordings: for orientation, not for comparison digit by digit."
 MUSHRA_NOTE = (
     "Quoted from arXiv 2210.13438: MUSHRA scores at 24 kHz mono, mean ± 95 % interval. Nothing here was measured by us."
 )
@@ -158,8 +158,8 @@ MUSHRA_NOTE = (
 
 def _scores_note(results: Results) -> str:
     return (
-        f"Means over clips{tables.pooled_note(results)}. {results.interval_note} `scored`: clips that have every "
-        "audio metric, of all clips. `[n/N]` marks a mean over fewer than all."
+        f"Means over clips{tables.pooled_note(results)}. {results.interval_note} `scored`: how many of the clips have "
+        "every audio metric. `[n/N]`: a mean over n of N clips."
     )
 
 
@@ -170,7 +170,7 @@ def _label(name: str) -> str:
 def _markdown(results: Results, sections: list[Section]) -> str:
     parts = [f"# {title(results)}\n", *(f"{note}.\n" for note in notes(results))]
     for section in sections:
-        parts.append(f"## {section.name}\n\n{section.told}\n\n{tables.markdown(section.table)}")
+        parts.append(f"## {section.name}\n\n{section.told}\n\n{tables.markdown(section.shown)}")
         parts += [f"![{path.stem}]({path.stem}.png)\n" for path in section.figures]
     parts.append(_provenance(results))
     return "\n".join(parts)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from encodec_eval.report.tables import is_numeric, number
+from encodec_eval.report.tables import is_numeric, number, readable
 
 SHOW_FILES = 'for (const e of document.querySelectorAll("[data-file]")) e.src = files[e.dataset.file];'
 PAGE_BYTES = 9_500_000  # what does not fit stays in its folder: a mail takes 10 MB
@@ -41,6 +41,11 @@ class Section:
         """What to know about the table, in one paragraph."""
         return f"{self.note} {self.footnotes}".strip()
 
+    @property
+    def shown(self) -> pd.DataFrame:
+        """The table as people read it, on a page as wide as it may be."""
+        return readable(self.table)
+
 
 def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: Path, provenance: str) -> str:
     """The whole page: what stood in for what, the first section with its curves, clips to hear, and the rest folded.
@@ -51,7 +56,7 @@ def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: 
     if notes:
         parts.append('<div class="note">' + "".join(f"<p>{escape(note)}.</p>" for note in notes) + "</div>")
     main, *others = sections
-    parts.append(f"<section>{table_html(main.table)}{drawings(main)}<p>{inline(main.told)}</p></section>")
+    parts.append(f"<section>{table_html(main.shown)}{drawings(main)}<p>{inline(main.told)}</p></section>")
     parts += [folded(section) for section in others if section.open]
     more = ["<section><h2>More</h2>", *(folded(section) for section in others if not section.open)]
     more.append(f"<details><summary>Provenance</summary>{provenance_list(provenance)}</details></section>")
@@ -63,7 +68,7 @@ def page(title: str, notes: Sequence[str], sections: Sequence[Section], folder: 
 
 def folded(section: Section) -> str:
     """A section behind its name: what to know, the table, the figures."""
-    body = f"<p>{inline(section.told)}</p>{table_html(section.table)}{drawings(section)}"
+    body = f"<p>{inline(section.told)}</p>{table_html(section.shown)}{drawings(section)}"
     return f"<details{' open' if section.open else ''}><summary>{escape(section.name)}</summary>{body}</details>"
 
 

@@ -134,9 +134,9 @@ class Results:
         count = len(set(self.groups))
         if count < 2:
             return "No intervals: they need two speakers."
-        note = f"95 % t intervals over {count} speakers, by the jackknife that leaves one out."
+        note = f"95 % t intervals over {count} speakers (leave-one-out jackknife)."
         if any(each["speaker"] is None for each in self.config["clips"]):
-            note += " A clip without a speaker counts as one."
+            note += " A clip without a speaker counts as a speaker of its own."
         if count < stats.ROUGH_BELOW:
             note += f" With fewer than {stats.ROUGH_BELOW} speakers, intervals are rough."
         return note

@@ -16,6 +16,7 @@ RATES = {
     "bitrate_entropy": "kbps with LM",
 }
 MOST_ROWS = 100  # of a table that has one for each thing that went wrong
+MOST_COLUMNS = 14  # of a table of points to be read; one with more has its points as columns
 LATEX_COLUMNS = 8
 LATEX_CHARACTERS = 104  # of \footnotesize in the 16 cm of a page of A4 with margins of 2.5 cm
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
@@ -26,7 +27,7 @@ SPEEDS = {"x_realtime_encode": "encode x real time", "x_realtime_decode": "decod
 
 def number(value: float, digits: int) -> str:
     """A number for a table, `-` where there is none."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+    return f"{round(value, digits) + 0.0:.{digits}f}" if np.isfinite(value) else "-"  # + 0.0: no "-0.00"
 
 
 def interval(mean: float, low: float, high: float, digits: int) -> str:
@@ -70,7 +71,8 @@ def heading(measure: Measure) -> str:
 def pooled_note(results: Results) -> str:
     """Which means are not over clips but over what their clips hold, for behind "means over clips"."""
     pooled = [measure for measure in results.measures.values() if measure.weight]
-    return "".join(f", of {each.title} over {results.measures[each.weight].title}" for each in pooled)
+    text = "; ".join(f"{each.title}: over {results.measures[each.weight].title}" for each in pooled)
+    return f" ({text})" if text else ""
 
 
 def difference_table(differences: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
@@ -123,6 +125,20 @@ def reasons_table(results: Results) -> pd.DataFrame:
     failed = results.scores[results.scores.value.isna() & results.scores.metric.isin(results.quality_metrics)]
     counts = failed.groupby(["point", "metric", "reason"], sort=False, observed=True).size()
     return counts.rename("clips").reset_index().astype(str)
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of points or codecs, perhaps in several domains, as it is; if it has too many columns, turned: with a row
+    for each metric, and a column for each point or codec."""
+    if len(table.columns) <= MOST_COLUMNS:
+        return table
+    domain = [name for name in ("domain",) if name in table]
+    named = next(name for name in table if name not in domain)
+    cells = table.melt([named, *domain], var_name="metric", value_name="cell")
+    keys = ["metric", *domain]
+    turned = cells.pivot(index=keys, columns=named, values="cell").rename_axis(columns=None)
+    order = pd.Index(cells.metric.unique()) if not domain else pd.MultiIndex.from_frame(cells[keys]).unique()
+    return turned.reindex(index=order, columns=table[named].unique()).rename_axis(index=keys).reset_index()
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -109,7 +109,7 @@ def test_word_error_rates_are_errors_over_words(tmp_path):
     assert pooled.ci95_low < pooled["mean"] < pooled.ci95_high
     assert "words said" not in tables.main_table(found, summary.reset_index())
     assert set(tables.reasons_table(found).metric) == {"wer"}
-    assert "Means over clips, of WER over words said. 95 %" in write_report_text(found)
+    assert "Means over clips (WER: over words said). 95 %" in write_report_text(found)
     assert set(results.differences(found, "opus@12").metric) == {"wer"}
 
 
@@ -200,6 +200,35 @@ def test_latex_captions_quoted_figures_by_their_source_and_puts_numbers_right(ru
     assert r"\begin{tabular}{lrrrr}" in latex, "system, payload, two metrics, scored"
 
 
+@pytest.mark.parametrize("domains", [(), ("clean speech", "music")])
+def test_a_table_of_many_metrics_has_its_points_as_columns(domains):
+    """Every cell keeps its point, metric and domain, and all stay in order."""
+    points, metrics = ["b@6", "a@12", "a@6"], [f"m{n}" for n in range(tables.MOST_COLUMNS, 0, -1)]
+    rows = [
+        {
+            "point": point,
+            **({"domain": domain} if domain else {}),
+            **{each: f"{each} {point} {domain}" for each in metrics},
+        }
+        for point in points
+        for domain in domains or ("",)
+    ]
+    turned = tables.readable(pd.DataFrame(rows))
+    assert list(turned) == ["metric", *(["domain"] if domains else []), *points]
+    assert list(turned.metric.unique()) == metrics
+    assert len(turned) == len(metrics) * max(1, len(domains))
+    if domains:
+        assert tuple(turned.domain) == domains * len(metrics)
+    for row in turned.to_dict("records"):
+        assert all(row[point] == f"{row['metric']} {point} {row.get('domain', '')}" for point in points)
+    few = pd.DataFrame(rows).drop(columns=metrics[3:])
+    assert tables.readable(few) is few
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign():
+    assert tables.interval(-0.0004, -0.02, 0.004, 2) == "0.00 (-0.02 to 0.00)"
+
+
 def test_a_wide_table_is_split_for_a_page():
     wide = pd.DataFrame({"system": ["a_b"], **{f"column {n}": [f"{n}.00 (1.00 to 2.00)"] for n in range(11)}})
     parts = tables.page_columns(wide)
@@ -275,8 +304,7 @@ def test_bjontegaard_against_opus(run):
 
 def test_a_report_says_what_its_intervals_are(run, capsys):
     assert run.interval_note == (
-        "95 % t intervals over 3 speakers, by the jackknife that leaves one out. "
-        "With fewer than 6 speakers, intervals are rough."
+        "95 % t intervals over 3 speakers (leave-one-out jackknife). With fewer than 6 speakers, intervals are rough."
     )
     report, latex = ((run.folder / name).read_text() for name in ("report.md", "tables.tex"))
     assert report.count(run.interval_note) == 3
