@@ -82,8 +82,8 @@ with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY_S
             files = gr.HTML(html_template=FILES, elem_id="files", apply_default_css=False)
     with gr.Accordion("Hear yourself live", open=False):
         gr.HTML(
-            "<p>Your microphone goes through the codec on this server and back to you. <b>Wear headphones</b>, or it "
-            "whistles. Nothing is kept.</p>",
+            "<p>Your microphone goes through the codec on this server and back to you. <b>Wear headphones</b> to "
+            "avoid feedback. Nothing is kept.</p>",
             apply_default_css=False,
         )
         live.control(model)

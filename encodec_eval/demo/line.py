@@ -56,10 +56,10 @@ def controls(session: gr.State) -> Controls:
     """Lay the control out, for the session of that state."""
     with gr.Row():
         version = gr.Radio([], label="Version", elem_id="line-version")
-        concealment = gr.Radio(list(CONCEALMENTS), value=next(iter(CONCEALMENTS)), label="What stands in for a loss")
+        concealment = gr.Radio(list(CONCEALMENTS), value=next(iter(CONCEALMENTS)), label="Concealment")
     with gr.Row():
         loss = gr.Slider(0, MAX_LOSS_PERCENT, 10, step=1, label="Packets lost, %", elem_id="line-loss")
-        burst = gr.Slider(1, MAX_BURST, 2, step=1, label="In a row, on average", elem_id="line-burst")
+        burst = gr.Slider(1, MAX_BURST, 2, step=1, label="Lost in a row, on average", elem_id="line-burst")
     send = gr.Button("Send", elem_id="line-send", variant="primary")
     heard = gr.HTML(
         elem_id="line",

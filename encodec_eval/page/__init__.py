@@ -127,7 +127,7 @@ def _index(model: str, webgpu: bool) -> str:
 </section>
 <section id="live-part" hidden>
 <h2>Live</h2>
-<p>Hear your microphone through the codec as you speak. Wear headphones, or it whistles.</p>
+<p>Hear your microphone through the codec as you speak. Wear headphones to avoid feedback.</p>
 <div class="bar">
 <button id="live" disabled>Start</button>
 <label>Bandwidth <output id="chosen"></output> <input id="bandwidth" type="range" min="0" value="2" step="1"></label>
