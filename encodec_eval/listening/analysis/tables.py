@@ -108,8 +108,8 @@ def _preference_agreement(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _identifications(kept: pd.DataFrame) -> list[Section]:
     note = (
-        "Exact one-sided binomial test against guessing; interval of Clopper and Pearson, which takes a listener's "
-        "answers as independent; p corrected after Holm over all rows."
+        "Exact one-sided binomial test against guessing; Clopper and Pearson's interval, which treats the answers of a "
+        "listener as independent; p (Holm) is corrected over all rows."
     )
     made = []
     for name, title, by in ((SUMMARY, "Right answers", []), ("by_listener", "By listener", ["listener"])):
@@ -142,15 +142,17 @@ def _ratings(kept: pd.DataFrame, method: Method) -> list[Section]:
     order = list(table.sort_values("mean", ascending=False)["condition"])
     means = listener_means(kept)[order].dropna()
     pairs = compare_pairs(means) if len(order) > 1 else pd.DataFrame(columns=["first", "second"])
+    # That the hidden reference differs from the versions is no news, and it hardly varies.
+    versions = kept[kept["condition"] != REFERENCE]
     pair_note = "Permutation of the signs of listeners' mean differences; p corrected after Holm over all pairs."
     return [
         Section(SUMMARY, "Means", note, *_sorted(table, text, "mean")),
-        _friedman(means),
+        _friedman(means.drop(columns=REFERENCE, errors="ignore")),
         Section("pairs", "Pairs", pair_note, pairs, pair_table(pairs, 2))
         if len(pairs)
         else _without("pairs", "Pairs", "only one condition was judged"),
-        _anova(kept),
-        _mixed(kept),
+        _anova(versions),
+        _mixed(versions),
         _agreement(agreement(kept)),
     ]
 
@@ -163,14 +165,16 @@ def _friedman(means: pd.DataFrame) -> Section:
         return _without("friedman", title, str(error))
     text = found.assign(chi2=found["chi2"].round(1), p=found["p"].map(p_value), kendall_w=found["kendall_w"].round(2))
     names = {"chi2": "chi²", "kendall_w": "Kendall's W"}
-    note = "Of equal conditions, over the ranks of each listener's means; Kendall's W: agreement of these ranks."
+    note = (
+        "Are the conditions equal? Without the hidden reference, by the ranks of each listener's means. Kendall's W: "
+        "how far these rankings agree."
+    )
     return Section("friedman", title, note, found, text.rename(columns=names))
 
 
-def _anova(kept: pd.DataFrame) -> Section:
-    """Of the versions alone: that the hidden reference differs from them is no news, and it hardly varies."""
+def _anova(versions: pd.DataFrame) -> Section:
     title = "Analysis of variance"
-    cells = block(kept[kept["condition"] != REFERENCE])
+    cells = block(versions)
     if cells is None:
         return _without("anova", title, "not every listener judged every condition of every item")
     table = repeated_anova(cells)
@@ -180,27 +184,30 @@ def _anova(kept: pd.DataFrame) -> Section:
         p=table["p"].map(p_value), p_corrected=table["p_corrected"].map(p_value)
     )
     note = (
-        "Of repeated measures, without the hidden reference: each effect against its interaction with listeners. p "
-        "takes sphericity for granted; corrected after Greenhouse and Geisser, its degrees of freedom times epsilon."
+        "Repeated measures without the hidden reference, each effect against its interaction with listeners. p assumes "
+        "sphericity; p (corrected) multiplies both degrees of freedom by epsilon, after Greenhouse and Geisser."
     )
     return Section("anova", title, note, table, text.rename(columns={"p_corrected": "p (corrected)"}))
 
 
-def _mixed(kept: pd.DataFrame) -> Section:
+def _mixed(versions: pd.DataFrame) -> Section:
     title = "Mixed model"
     try:
-        table = mixed_model(kept)
+        table = mixed_model(versions)
     except EvalError as error:
         return _without("mixed_model", title, str(error))
     text = table.round(3).assign(condition=table["condition"].map(condition_label))
-    note = "`score ~ condition + (1 | listener) + (1 | item)` by REML, normal intervals; standard deviations beside."
+    note = (
+        "`score ~ condition + (1 | listener) + (1 | item)` by REML, without the hidden reference; normal intervals; "
+        "standard deviations of listeners, items and the rest."
+    )
     return Section("mixed_model", title, note, table, text)
 
 
 def _agreement(table: pd.DataFrame) -> Section:
     note = (
-        "1 is full agreement, 0 that of chance. ICC(2,1): of one listener, ICC(2,k): of the mean of all; absolute "
-        "agreement, by groups who heard the same items."
+        "1 is full agreement, 0 is chance. ICC(2,1) is that of one listener, ICC(2,k) that of the mean of all: "
+        "absolute agreement, in groups who heard the same items."
     )
     return Section("agreement", "Agreement between listeners", note, table, table.round(3))
 

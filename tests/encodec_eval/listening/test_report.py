@@ -106,10 +106,12 @@ def test_agreement_has_the_intraclass_correlation_of_the_same_cells(tmp_path):
     assert agreement(kept)["value"].tolist()[1:] == pytest.approx(intraclass_correlation(table))
 
 
-def test_the_hidden_reference_is_among_the_means_but_not_in_the_anova(tmp_path):
+def test_the_hidden_reference_is_among_means_and_pairs_but_not_in_what_asks_whether_versions_are_equal(tmp_path):
     kept = screening.controls_out(answers_of(manifest_of("acr"), tmp_path))
     found = {each.name: each.table for each in sections(kept, METHODS["acr"])}
     assert REFERENCE in set(found["summary"]["condition"])
+    assert REFERENCE in set(found["pairs"]["first"])
+    assert found["friedman"]["df"].tolist() == [len(SYSTEMS) - 1]
     versions = block(kept[kept["condition"] != REFERENCE])
     assert versions.shape[1] == len(SYSTEMS)
     pd.testing.assert_frame_equal(found["anova"], repeated_anova(versions))
