@@ -17,11 +17,11 @@ from encodec_eval.report.tables import heading, interval, markdown, number, p_va
 COLUMNS = 3
 NOTE = (
     "By ITU-T P.1401. Correlations of scores and mean ratings: Pearson (interval by Fisher's z), Spearman (Bonett and "
-    "Wright, 2000), Kendall's tau-b (Fieller et al., 1957), turned round where lower is better. RMSE: after a mapping "
-    "of the scores that never falls, of third order, or a line where fewer than 8 points are known (column `order`); "
-    "interval by chi squared. RMSE*: of the part of an error that is outside the 95 % interval of its rating. Outlier "
-    "ratio: share of points whose error is outside it. `-`: not known. Points of one clip or listener are alike, so "
-    "the intervals by clip are too narrow."
+    "Wright, 2000), Kendall's tau-b (Fieller et al., 1957), with the sign reversed where lower is better. RMSE: after a "
+    "monotonic third-order mapping of the scores, or a line where fewer than 8 points are known (column `order`); "
+    "interval by chi squared. RMSE*: only the part of an error outside the 95 % interval of its rating counts. Outlier "
+    "ratio: share of points whose error exceeds that interval. `-`: not known. Points of the same clip or listener "
+    "depend on each other, so the intervals by clip are too narrow."
 )
 PAIRS_NOTE = (
     "Two metrics' Pearson correlations with the same ratings: z after Meng, Rosenthal and Rubin (1992), p two-sided, "

@@ -71,9 +71,9 @@ def _exclusions(excluded: pd.DataFrame) -> Section:
 
 def _pace(table: pd.DataFrame) -> Section:
     note = (
-        f"Flagged, not left out: more than {screening.HASTY_TRIALS:.0%} of the trials answered in less than "
-        f"{screening.HASTY_SHARE:.0%} of the time that hearing each signal once takes, or with a signal never started, "
-        f"or with nothing started twice in less than {screening.WHOLE_SHARE:.0%} of that time."
+        f"Flagged but kept: listeners who answered more than {screening.HASTY_TRIALS:.0%} of the trials in less than "
+        f"{screening.HASTY_SHARE:.0%} of the time that it takes to hear each signal once, or without starting every "
+        f"signal, or without starting any twice in less than {screening.WHOLE_SHARE:.0%} of that time."
     )
     text = table.assign(
         listener=[f"`{name}`" for name in table["listener"]],
