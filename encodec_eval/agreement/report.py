@@ -17,8 +17,8 @@ from encodec_eval.report.tables import heading, interval, markdown, number, p_va
 COLUMNS = 3
 NOTE = (
     "By ITU-T P.1401. Correlations of scores and mean ratings: Pearson (interval by Fisher's z), Spearman (Bonett and "
-    "Wright, 2000), Kendall's tau-b (Fieller et al., 1957), with the sign reversed where lower is better. RMSE: after a "
-    "monotonic third-order mapping of the scores, or a line where fewer than 8 points are known (column `order`); "
+    "Wright, 2000), Kendall's tau-b (Fieller et al., 1957), with the sign reversed where lower is better. RMSE: after "
+    "a monotonic third-order mapping of the scores, or a line where fewer than 8 points are known (column `order`); "
     "interval by chi squared. RMSE*: only the part of an error outside the 95 % interval of its rating counts. Outlier "
     "ratio: share of points whose error exceeds that interval. `-`: not known. Points of the same clip or listener "
     "depend on each other, so the intervals by clip are too narrow."

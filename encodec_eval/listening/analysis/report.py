@@ -73,7 +73,7 @@ def _pace(table: pd.DataFrame) -> Section:
     note = (
         f"Flagged but kept: listeners who answered more than {screening.HASTY_TRIALS:.0%} of the trials in less than "
         f"{screening.HASTY_SHARE:.0%} of the time that it takes to hear each signal once, or without starting every "
-        f"signal, or without starting any twice in less than {screening.WHOLE_SHARE:.0%} of that time."
+        f"signal, or in less than {screening.WHOLE_SHARE:.0%} of that time without starting any twice."
     )
     text = table.assign(
         listener=[f"`{name}`" for name in table["listener"]],
