@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes every result in this folder again, with a test install: pip install -e '.[test]'. Minutes on two idle cores.
+# Makes every result in this folder again, with a test install: pip install -e '.[test]'. About two hours on two idle cores.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=results/reference
@@ -11,10 +11,9 @@ $tiny --systems encodec opus mp3 anchors identity --lm --reference opus@6 --over
 python -m encodec_eval --set clips-48k --model encodec_48khz_tiny --systems encodec opus mp3 anchors identity \
     --metrics si_snr log_mel visqol_audio --overwrite --out $out/clips-48k_encodec_48khz_tiny+opus+mp3+lowpass+identity
 
-# With the extras [perceptual] and [visqol] too. Half an hour on half a core.
-python -m encodec_eval --set librispeech-mini librispeech-mini+noisy clips-48k --limit 7 --model encodec_24khz_tiny \
-    --systems encodec opus identity --bandwidths 1.5 6 24 --opus-kbps 12 --metrics all --curves pesq distillmos wer --jobs 1 \
-    --overwrite --out $out/perceptual
+# With the extras [perceptual], [pitch] and [visqol] too. An hour on two idle cores.
+python -m encodec_eval --set librispeech-mini librispeech-mini+noisy clips-48k --model encodec_24khz_tiny \
+    --systems encodec opus identity --metrics all --curves pesq distillmos wer --overwrite --out $out/perceptual
 for layout in encodec dac codec-superb bigcodec; do
     python -m encodec_eval report $out/perceptual --layout $layout
 done
