@@ -50,16 +50,17 @@ STYLE: Any = {
 def write_curves(
     results: Results, summary: pd.DataFrame, ending: str = "", metrics: Sequence[str] | None = None
 ) -> list[Path]:
-    """Draw quality over rate for every metric of a run, or of `metrics` alone, as PNG and SVG in its folder, `ending`
-    behind their names.
+    """Draw quality over rate for every metric of a run that has a value, or only for `metrics`, as PNG and SVG in its
+    folder, `ending` behind their names.
 
     Returns the paths of the SVGs.
     """
+    known = set(summary.metric[summary["mean"].notna()])
     with plt.rc_context(STYLE):
         return [
             save(rate_quality(results, summary, metric), results.folder / f"rate_{metric}{ending}")
             for metric in results.quality_metrics
-            if metrics is None or metric in metrics
+            if metric in known and (metrics is None or metric in metrics)
         ]
 
 

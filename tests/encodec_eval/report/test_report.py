@@ -129,6 +129,16 @@ def test_curves_of_some_metrics_alone(tmp_path, capsys):
     assert not list((tmp_path / "b").glob("rate_*"))
 
 
+def test_a_metric_without_a_value_has_no_curves(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.encodec_eval.report.test_report.RATES", {"opus@12": 12.0})
+    folder = make_run(tmp_path / "run")
+    rows = [json.loads(each) for each in (folder / "scores.jsonl").read_text().splitlines()]
+    lost = [each | {"value": None, "reason": "silent"} if each["metric"] == "si_snr" else each for each in rows]
+    (folder / "scores.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lost))
+    write_report(results.load(folder))
+    assert {path.name for path in folder.glob("rate_*")} == {"rate_stoi.png", "rate_stoi.svg"}
+
+
 def test_pictures_are_small_and_the_text_of_drawings_is_text(run):
     assert (run.folder / "rate_stoi.png").stat().st_size < 50_000
     assert ">SI-SNR on made-up, 6 clips</text>" in (run.folder / "rate_si_snr.svg").read_text()
