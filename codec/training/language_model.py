@@ -33,7 +33,8 @@ SIZES = LanguageModelConfig(dim=128, feed_forward=512)
 PIECE_S = 20  # of audio; each piece gets a gain of its own
 GAINS_DB = (-15.0, 0.0)
 FRAMES, BATCH, HEADS = 300, 3, 8
-MATRIX_RATE, RATE, WARM_UP = 0.01, 2e-3, 0.05  # of the layers by Muon, of all else by Adam; share of the steps
+# Of the layers by Muon, which diverge at 1e-2, and of all else by Adam; share of the steps.
+MATRIX_RATE, RATE, WARM_UP = 1.5e-3, 2e-3, 0.05
 DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
 HELD_OUT = 8  # pieces
 BETAS, WEIGHT_DECAY, MOST_GRADIENT = (0.9, 0.98), 0.01, 1.0  # of Adam; the norm that gradients are clipped to
