@@ -102,7 +102,10 @@ def test_the_user_is_told_of_clipping(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--lm"]])
 def test_memory_grows_with_the_segment_not_the_file(tmp_path, flags):
-    """Ten times the audio takes at most 10 % more memory at its peak, in both directions."""
+    """Ten times the audio, or four with a language model, takes at most 30 % more memory at its peak, in both directions.
+
+    What allocators keep differs between machines and runs by half of that; a whole clip at once takes several times as
+    much."""
     wav, rate = codec.audio.load(SPEECH)
     second = wav[:, :rate]
     peaks = {}
@@ -113,7 +116,7 @@ def test_memory_grows_with_the_segment_not_the_file(tmp_path, flags):
         peaks["decompress", seconds] = peak_mb("decompress", str(packed), str(tmp_path / "out.wav"), "-f")
     short, long = sorted({seconds for _, seconds in peaks})
     for direction in ("compress", "decompress"):
-        assert peaks[direction, long] < 1.1 * peaks[direction, short], peaks
+        assert peaks[direction, long] < 1.3 * peaks[direction, short], peaks
 
 
 def peak_mb(*arguments: str) -> float:
