@@ -102,10 +102,10 @@ def test_the_user_is_told_of_clipping(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--lm"]])
 def test_memory_grows_with_the_segment_not_the_file(tmp_path, flags):
-    """Ten times the audio, or four with a language model, takes at most 30 % more memory at its peak, in both directions.
+    """Ten times the audio, or four with a language model, takes at most 30 % more memory at its peak, both ways.
 
-    What allocators keep differs between machines and runs by half of that; a whole clip at once takes several times as
-    much."""
+    What allocators keep differs between machines and runs by half of that, and no longer grows from four minutes on; a
+    whole clip at once takes several times as much."""
     wav, rate = codec.audio.load(SPEECH)
     second = wav[:, :rate]
     peaks = {}
