@@ -76,37 +76,40 @@ class QuantizerTrainer(nn.Module):
             if self.training and not self.started:
                 self.start(latents)
             residual = _rows(latents[order.to(latents.device)]).clone()
-            codes = []
+            codes, assigned = [], []
             for index, codebook in enumerate(self.quantizer.codebooks[: _largest(counts)]):
-                rows = residual[: int((counts > index).sum()) * frames]
+                rows = residual[: int((counts > index).sum()) * frames].clone()
                 indices = codebook.search(rows)
-                rest = rows - F.embedding(indices, codebook.embed)  # by the codewords that were searched
-                if self.training:
-                    self._accumulate(index, rows, indices)
-                residual[: len(rows)] = rest
+                residual[: len(rows)] -= F.embedding(indices, codebook.embed)
+                assigned.append((rows, indices))
                 codes.append(F.pad(indices, (0, len(residual) - len(indices))).view(batch, frames))
+            if self.training:
+                self._learn(assigned)
             back = order.argsort().to(latents.device)
             residual = residual.view(batch, frames, dimension).transpose(1, 2)[back]
         # (x - residual) as a value, the identity as a derivative.
         return latents - residual.detach(), torch.stack(codes)[:, back]
 
-    def _accumulate(self, index: int, residual: Tensor, indices: Tensor) -> None:
-        """Moving averages of one codebook from the residuals `[M, D]` assigned to its codewords."""
-        embed = self.quantizer.codebooks[index].embed
-        counts = torch.bincount(indices, minlength=len(embed)).to(residual.dtype)
-        sums = torch.zeros_like(embed).index_add_(0, indices, residual)
-        if dist.is_initialized():
+    def _learn(self, assigned: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Moving averages of the first codebooks from the residuals `[M, D]` and the index of each one's codeword."""
+        used = len(assigned)
+        counts, sums = torch.zeros_like(self.counts[:used]), torch.zeros_like(self.sums[:used])
+        for index, (rows, indices) in enumerate(assigned):
+            counts[index] = torch.bincount(indices, minlength=counts.shape[1])
+            sums[index].index_add_(0, indices, rows)
+        if dist.is_initialized():  # once for all codebooks: messages between processes cost more than what is in them
             dist.all_reduce(counts)
             dist.all_reduce(sums)
-        self.counts[index].mul_(self.decay).add_(counts, alpha=1 - self.decay)
-        self.sums[index].mul_(self.decay).add_(sums, alpha=1 - self.decay)
-        dead = self.counts[index] < self.dead_below * self.counts[index].mean()
-        if bool(dead.any()) and len(pool := _gather(residual)):
-            chosen = torch.randint(len(pool), (int(dead.sum()),), generator=self.generator).to(pool.device)
-            # A newcomer counts as an average codeword, or it would be dead again at once.
-            self.counts[index, dead] = self.counts[index].mean()
-            self.sums[index, dead] = pool[chosen] * self.counts[index, dead].unsqueeze(1)
-        embed.copy_(self.sums[index] / self.counts[index].unsqueeze(1))
+        self.counts[:used].mul_(self.decay).add_(counts, alpha=1 - self.decay)
+        self.sums[:used].mul_(self.decay).add_(sums, alpha=1 - self.decay)
+        for index, (rows, _) in enumerate(assigned):
+            dead = self.counts[index] < self.dead_below * self.counts[index].mean()
+            if bool(dead.any()) and len(pool := _gather(rows)):
+                chosen = torch.randint(len(pool), (int(dead.sum()),), generator=self.generator).to(pool.device)
+                # A newcomer counts as an average codeword, or it would be dead again at once.
+                self.counts[index, dead] = self.counts[index].mean()
+                self.sums[index, dead] = pool[chosen] * self.counts[index, dead].unsqueeze(1)
+            self.quantizer.codebooks[index].embed.copy_(self.sums[index] / self.counts[index].unsqueeze(1))
 
     def get_extra_state(self) -> Tensor:
         return self.generator.get_state()
