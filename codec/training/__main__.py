@@ -21,7 +21,7 @@ from codec.training.data import Crops
 from codec.training.start import companded_start
 from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
 from codec.training.validation import Validation
-from codec.training.widen import widen
+from codec.training.widen import narrow_latents, widen
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,10 @@ def _train(options: argparse.Namespace, rank: int) -> None:
     torch.manual_seed(options.seed)
     model = EncodecModel(config.model)
     if options.init:
-        widen(EncodecModel.from_pretrained(options.init), model)
+        source = EncodecModel.from_pretrained(options.init)
+        if config.model.hidden_size < source.config.hidden_size:
+            source = narrow_latents(source, config.model.hidden_size)
+        widen(source, model)
     if config.start == "companded" and not options.init and not options.resume:
         companded_start(model, crops(rank=0).__getitem__)  # the same in every process
     fitted = bool(options.init) or config.start == "companded"

@@ -1,15 +1,18 @@
-"""A wider network that computes what a narrower one does, so that capacity can grow in the middle of training.
+"""A network of another size that computes what a trained one does, so that capacity can move in the middle of training.
 
 Channels of the narrow network stand first in every layer and never see the new ones: those begin with random weights
 for what they take in, and weights of 0 for what they give on. After T. Chen, I. Goodfellow, J. Shlens, "Net2Net",
 ICLR 2016, but with new features in place of copies, since copies learn the same.
 """
 
+from dataclasses import replace
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from codec.errors import CheckpointError
-from codec.layers import Lstm
+from codec.layers import Conv, Lstm
 from codec.model import EncodecModel
 
 
@@ -41,6 +44,33 @@ def widen(narrow: EncodecModel, wide: EncodecModel) -> None:
                 target = module.lstm.get_parameter(parameter)
                 for part, into in zip(value.chunk(4), target.chunk(4), strict=True):  # of the four gates
                     _embed(part, into)
+
+
+@torch.no_grad()
+def narrow_latents(model: EncodecModel, size: int) -> EncodecModel:
+    """A copy of `model` with latents of `size` dimensions: those along which the codewords of all codebooks extend most.
+
+    Nothing is lost if the codewords lie in a space of `size` dimensions.
+
+    Raises `CheckpointError` for a `size` that is not smaller than the model's `hidden_size`.
+    """
+    if not 0 < size < model.config.hidden_size:
+        raise CheckpointError(f"latents of {model.config.hidden_size} dimensions cannot be narrowed to {size}")
+    codewords = torch.cat([codebook.embed for codebook in model.quantizer.codebooks]).double()
+    axes = torch.linalg.eigh(codewords.T @ codewords).eigenvectors[:, -size:].to(model.dtype)
+    narrow = EncodecModel(replace(model.config, hidden_size=size, codebook_dim=size))
+    state = model.state_dict()
+    last, first = (cast(Conv, layer).conv for layer in (narrow.encoder.layers[-1], narrow.decoder.layers[0]))
+    for name, value in narrow.state_dict().items():
+        if value.shape == state[name].shape:
+            value.copy_(state[name])
+    for codebook, old in zip(narrow.quantizer.codebooks, model.quantizer.codebooks, strict=True):
+        codebook.embed.copy_(old.embed @ axes)
+    old_last, old_first = (cast(Conv, layer).conv for layer in (model.encoder.layers[-1], model.decoder.layers[0]))
+    last.weight.copy_(torch.einsum("dn,dik->nik", axes, old_last.weight))
+    _bias(last).copy_(axes.T @ _bias(old_last))
+    first.weight.copy_(torch.einsum("dn,odk->onk", axes, old_first.weight))
+    return narrow
 
 
 def _embed(old: Tensor, new: Tensor) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from codec import CheckpointError, EncodecConfig, EncodecModel
-from codec.training.widen import widen
+from codec.training.widen import narrow_latents, widen
 
 NARROW = EncodecConfig(
     num_filters=4, num_lstm_layers=1, hidden_size=16, codebook_size=64, target_bandwidths=(0.9, 1.8), compress=2
@@ -45,3 +45,21 @@ def test_gradients_reach_the_new_channels():
 def test_what_cannot_be_widened_is_refused(changes):
     with pytest.raises(CheckpointError, match="only be widened"):
         widen(*_models(**changes))
+
+
+def test_latents_lose_dimensions_that_no_codeword_uses():
+    torch.manual_seed(0)
+    model = EncodecModel(replace(NARROW, hidden_size=20, codebook_dim=20)).double()
+    space = torch.linalg.qr(torch.randn(20, 16, dtype=torch.float64)).Q
+    for codebook in model.quantizer.codebooks:
+        codebook.embed.copy_(codebook.embed @ space @ space.T)
+    narrow = narrow_latents(model, 16).double()
+    wav = 0.1 * torch.randn(2, 1, 3 * 320 + 7, dtype=torch.float64)
+    codes = model.encode(wav, bandwidth=1.8).audio_codes
+    assert torch.equal(codes, narrow.encode(wav, bandwidth=1.8).audio_codes)
+    torch.testing.assert_close(narrow.decode(codes, [None])[0], model.decode(codes, [None])[0], atol=1e-6, rtol=0)
+
+
+def test_latents_cannot_be_made_wider():
+    with pytest.raises(CheckpointError, match="16 dimensions cannot be narrowed to 20"):
+        narrow_latents(EncodecModel(NARROW), 20)
