@@ -91,8 +91,8 @@ CONFIGS: dict[str, TrainingConfig] = {
         discriminator=DiscriminatorConfig(windows=(4096, 2048, 1024, 512, 256), update_probability=0.5),
     ),
     "encodec_24khz_tiny": TrainingConfig(EncodecConfig(**_TINY), crop_s=0.4, **_TINY_TRAINING),
-    # All parts together, from the model that the configuration above leaves (or a later one), made wider, with latents of
-    # the 96 dimensions that its codewords were found to use.
+    # All parts together, from the model that the configuration above leaves (or a later one), made wider, its latents
+    # narrowed to the 96 dimensions that its codewords were found to use.
     "encodec_24khz_tiny_joint": TrainingConfig(
         EncodecConfig(**_TINY | {"num_filters": 16, "hidden_size": 96}),
         **_TINY_TRAINING

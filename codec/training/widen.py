@@ -48,7 +48,7 @@ def widen(narrow: EncodecModel, wide: EncodecModel) -> None:
 
 @torch.no_grad()
 def narrow_latents(model: EncodecModel, size: int) -> EncodecModel:
-    """A copy of `model` with latents of `size` dimensions: those along which the codewords of all codebooks extend most.
+    """A copy of `model` with latents of `size` dimensions: those along which its codewords reach furthest.
 
     Nothing is lost if the codewords lie in a space of `size` dimensions.
 
