@@ -237,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision("medium")  # oneDNN in place of MKL, see codec.training.__main__
     torch.manual_seed(0)
     try:
         _run(options)
