@@ -5,17 +5,14 @@ multiples of the highest of three bins (4.4 Hz) over the median of 101, in Welch
 in a row. Speech has none; the first row is that of the recordings.
 """
 
-import argparse
-
 import numpy as np
 import scipy.ndimage
 import scipy.signal
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 import codec
-from encodec_eval.datasets import load_set
+from tests.benchmarks.coded import coded, options, recordings
 
 BANDS = ((300, 2000), (2000, 4000), (4000, 6000), (6000, 11000))
 WINDOW, AROUND = 16384, 101
@@ -33,21 +30,16 @@ def lines_db(signal: NDArray[np.float32], rate: int, spacing_hz: float) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", metavar="MODEL")
-    parser.add_argument("--bandwidths", type=float, nargs="+", default=[1.5, 6.0, 24.0])
-    given = parser.parse_args()
-    paths = [clip.path for clip in load_set("librispeech-mini").clips][::6]
+    given = options(__doc__)
     print("kbps", *(f"{low}-{high} Hz" for low, high in BANDS), sep="\t")
     for name in given.models:
         model = codec.load_model(name)
         rate = model.config.sampling_rate
-        clips = [codec.audio.resample(*codec.audio.load(path), rate) for path in paths]
-        coded: dict[str, list[Tensor]] = {"original": clips}
+        clips = recordings(rate)
+        versions = {"original": clips}
         for bandwidth in given.bandwidths:
-            with torch.inference_mode():
-                coded[f"{bandwidth:g}"] = [model(wav[None], bandwidth=bandwidth).audio_values[0] for wav in clips]
-        for label, audio in coded.items():
+            versions[f"{bandwidth:g}"] = [coded(model, wav, bandwidth) for wav in clips]
+        for label, audio in versions.items():
             found = lines_db(torch.cat(audio, dim=-1)[0].numpy(), rate, rate / model.config.hop_length)
             print(label, *(f"{each:.1f}" for each in found), sep="\t")
 

@@ -5,8 +5,6 @@ input at several levels (RMS, clipped at full scale), then by band of the record
 silence becomes, in dB of full scale.
 """
 
-import argparse
-
 import numpy as np
 import scipy.signal
 import torch
@@ -14,15 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import codec
-from encodec_eval.datasets import load_set
+from tests.benchmarks.coded import coded, options, recordings
 
 LEVELS_DBFS = (-40, -20, -10, -3)
 BANDS = ((0, 500), (500, 1000), (1000, 2000), (2000, 4000), (4000, 8000))
-
-
-def coded(model: codec.EncodecModel, wav: Tensor, bandwidth: float) -> Tensor:
-    with torch.inference_mode():
-        return model(wav[None], bandwidth=bandwidth).audio_values[0, :, : wav.shape[-1]]
 
 
 def decibels(power: Tensor) -> float:
@@ -42,15 +35,11 @@ def by_band(model: codec.EncodecModel, clips: list[Tensor], bandwidth: float) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", metavar="MODEL")
-    parser.add_argument("--bandwidths", type=float, nargs="+", default=[1.5, 6.0, 24.0])
-    given = parser.parse_args()
-    paths = [clip.path for clip in load_set("librispeech-mini").clips][::6]
+    given = options(__doc__)
     for name in given.models:
         model = codec.load_model(name)
         rate = model.config.sampling_rate
-        clips = [codec.audio.resample(*codec.audio.load(path), rate) for path in paths]
+        clips = recordings(rate)
         print(name, *(f"{kbps:g} kbps" for kbps in given.bandwidths), sep="\t")
         for level in LEVELS_DBFS:
             inputs = [(wav * 10 ** (level / 20) / wav.pow(2).mean().sqrt()).clamp(-1, 1) for wav in clips]
