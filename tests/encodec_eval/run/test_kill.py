@@ -81,7 +81,7 @@ def test_fifty_kills_change_no_digit(tmp_path):
             size = journal.stat().st_size if journal.exists() else 0
             while process.poll() is None and (not journal.exists() or journal.stat().st_size == size):
                 time.sleep(0.002)
-            time.sleep(generator.uniform(0, 0.3))
+            time.sleep(generator.uniform(0, 0.1))
             if process.poll() is None:
                 kill(process, generator)
                 kills += 1
