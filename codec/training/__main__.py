@@ -18,6 +18,7 @@ from codec.model import EncodecModel
 from codec.training import curves
 from codec.training.configs import CONFIGS, TrainingConfig
 from codec.training.data import Crops
+from codec.training.products import products_by_onednn
 from codec.training.start import companded_start
 from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
 from codec.training.validation import Validation
@@ -30,14 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 for input that cannot be used."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    if options.device == "cpu":
-        # oneDNN in place of MKL, whose products take AMD processors twice as long; of bfloat16 only where there is AMX.
-        torch.set_float32_matmul_precision("medium")
     distributed = "RANK" in os.environ
     if distributed:
         dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
     try:
-        _train(options, int(os.environ.get("RANK", 0)))
+        with products_by_onednn(options.device):
+            _train(options, int(os.environ.get("RANK", 0)))
     except (CodecError, OSError) as error:
         print(f"codec.training: {error}", file=sys.stderr)
         return 2

@@ -26,6 +26,7 @@ from codec.files import replacing
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from codec.training.data import EXTENSIONS
 from codec.training.optimizer import Muon, warmed_cosine
+from codec.training.products import products_by_onednn
 
 logger = logging.getLogger(__name__)
 
@@ -237,10 +238,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(options.threads)
-    torch.set_float32_matmul_precision("medium")  # oneDNN in place of MKL, see codec.training.__main__
     torch.manual_seed(0)
     try:
-        _run(options)
+        with products_by_onednn("cpu"):
+            _run(options)
     except (CodecError, OSError) as error:
         print(f"codec.training.language_model: {error}", file=sys.stderr)
         return 2

@@ -52,23 +52,26 @@ def narrow_latents(model: EncodecModel, size: int) -> EncodecModel:
 
     Nothing is lost if the codewords lie in a space of `size` dimensions.
 
-    Raises `CheckpointError` for a `size` that is not smaller than the model's `hidden_size`.
+    Raises `CheckpointError` for a `size` that is not smaller than the model's `hidden_size`, and for a model that
+    normalises its latents.
     """
     if not 0 < size < model.config.hidden_size:
         raise CheckpointError(f"latents of {model.config.hidden_size} dimensions cannot be narrowed to {size}")
+    if model.config.norm_type != "weight_norm":
+        raise CheckpointError(f"latents after {model.config.norm_type} cannot be narrowed; expected weight_norm")
     codewords = torch.cat([codebook.embed for codebook in model.quantizer.codebooks]).double()
     axes = torch.linalg.eigh(codewords.T @ codewords).eigenvectors[:, -size:].to(model.dtype)
     narrow = EncodecModel(replace(model.config, hidden_size=size, codebook_dim=size))
     state = model.state_dict()
-    last, first = (cast(Conv, layer).conv for layer in (narrow.encoder.layers[-1], narrow.decoder.layers[0]))
     for name, value in narrow.state_dict().items():
         if value.shape == state[name].shape:
             value.copy_(state[name])
     for codebook, old in zip(narrow.quantizer.codebooks, model.quantizer.codebooks, strict=True):
         codebook.embed.copy_(old.embed @ axes)
-    old_last, old_first = (cast(Conv, layer).conv for layer in (model.encoder.layers[-1], model.decoder.layers[0]))
+    last, old_last = (cast(Conv, each.encoder.layers[-1]).conv for each in (narrow, model))
     last.weight.copy_(torch.einsum("dn,dik->nik", axes, old_last.weight))
     _bias(last).copy_(axes.T @ _bias(old_last))
+    first, old_first = (cast(Conv, each.decoder.layers[0]).conv for each in (narrow, model))
     first.weight.copy_(torch.einsum("dn,odk->onk", axes, old_first.weight))
     return narrow
 

@@ -63,3 +63,8 @@ def test_latents_lose_dimensions_that_no_codeword_uses():
 def test_latents_cannot_be_made_wider():
     with pytest.raises(CheckpointError, match="16 dimensions cannot be narrowed to 20"):
         narrow_latents(EncodecModel(NARROW), 20)
+
+
+def test_normalised_latents_are_not_narrowed():
+    with pytest.raises(CheckpointError, match="after time_group_norm"):
+        narrow_latents(EncodecModel(replace(NARROW, norm_type="time_group_norm", use_causal_conv=False)), 8)
