@@ -18,7 +18,7 @@ from codec.model import EncodecModel
 from codec.training import curves
 from codec.training.configs import CONFIGS, TrainingConfig
 from codec.training.data import Crops
-from codec.training.products import products_by_onednn
+from codec.training.products import fast_products
 from codec.training.start import companded_start
 from codec.training.trainer import CURVES_NAME, STATE_NAME, Trainer
 from codec.training.validation import Validation
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if distributed:
         dist.init_process_group("nccl" if options.device.startswith("cuda") else "gloo")
     try:
-        with products_by_onednn(options.device):
+        with fast_products(options.device):
             _train(options, int(os.environ.get("RANK", 0)))
     except (CodecError, OSError) as error:
         print(f"codec.training: {error}", file=sys.stderr)

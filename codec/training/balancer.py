@@ -25,7 +25,7 @@ class Balancer:
         self.weights = dict(weights)
         self.decay = decay
         self.total_norm = total_norm
-        self.norms: dict[str, tuple[float, float]] = {}  # decayed sum of norms, and of ones
+        self.norms: dict[str, Tensor] = {}  # decayed sum of norms, and of ones
 
     def gradient(self, losses: Mapping[str, Tensor], output: Tensor) -> Tensor:
         """The balanced gradient of the losses with respect to `output`, of its shape, for `output.backward(...)`.
@@ -44,15 +44,14 @@ class Balancer:
             norms /= dist.get_world_size()
         whole = sum(self.weights[name] for name in losses)
         balanced = torch.zeros_like(output)
-        for (name, gradient), norm in zip(gradients.items(), norms.tolist(), strict=True):
-            total, count = self.norms.get(name, (0.0, 0.0))
-            total, count = self.decay * total + norm, self.decay * count + 1
-            self.norms[name] = total, count
-            balanced += gradient * (self.total_norm * self.weights[name] / whole / (total / count + 1e-12))
+        for (name, gradient), norm in zip(gradients.items(), norms, strict=True):
+            sums = self.norms.setdefault(name, norms.new_zeros(2))
+            sums.mul_(self.decay).add_(torch.stack([norm, torch.ones_like(norm)]))
+            balanced += gradient * (self.total_norm * self.weights[name] / whole / (sums[0] / sums[1] + 1e-12))
         return balanced
 
-    def state_dict(self) -> dict[str, tuple[float, float]]:
+    def state_dict(self) -> dict[str, Tensor]:
         return dict(self.norms)
 
-    def load_state_dict(self, state: Mapping[str, tuple[float, float]]) -> None:
-        self.norms = {name: (float(total), float(count)) for name, (total, count) in state.items()}
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.norms = dict(state)

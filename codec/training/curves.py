@@ -26,7 +26,7 @@ def append(path: Path, row: Mapping[str, float]) -> None:
 def plot(path: Path) -> Path:
     """Draw every column of a curves file over the steps: a PNG beside it, and return its path."""
     table = pd.read_csv(path).set_index("step")
-    names = [name for name in table if name not in ("hours", "audio_seconds", "codebooks")]
+    names = [name for name in table if name not in ("hours", "audio_seconds")]
     figure = Figure(figsize=(9, 2.2 * len(names)), layout="constrained")
     for axes, name in zip(figure.subplots(len(names), squeeze=False)[:, 0], names, strict=True):
         column = table[name].dropna()

@@ -26,6 +26,7 @@ class Augmentation:
     gain_db: range of the random gain of each crop. mix_probability: of adding a second crop, `mix_db` relative to the
     first. silence_rms: crops quieter than this (before the gain) are drawn again. loud_probability: of a level of
     `loud_dbfs` (RMS) in place of a gain; what then exceeds full scale is clipped, as in overdriven recordings.
+    speeds: one is drawn for each crop, which is played that much faster and higher, as by a speaker of another size.
     """
 
     gain_db: tuple[float, float] = (-10.0, 6.0)
@@ -34,6 +35,7 @@ class Augmentation:
     silence_rms: float = 0.003
     loud_probability: float = 0.0
     loud_dbfs: tuple[float, float] = (-14.0, -3.0)
+    speeds: tuple[float, ...] = (1.0,)
 
 
 class Crops(Dataset[Tensor]):
@@ -65,7 +67,7 @@ class Crops(Dataset[Tensor]):
         self.files: list[tuple[Path, audio.AudioInfo]] = []
         for path in sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in EXTENSIONS):
             info = audio.info(path)
-            if info.channels <= 2 and info.frames >= self._wanted(info):
+            if info.channels <= 2 and info.frames >= self._wanted(round(info.sample_rate * max(augmentation.speeds))):
                 self.files.append((path, info))
             else:
                 logger.warning("%s is left out: %d channels, %.2f s", path, info.channels, info.duration_s)
@@ -95,16 +97,17 @@ class Crops(Dataset[Tensor]):
     def _crop(self, rng: np.random.Generator) -> Tensor:
         for _ in range(_ATTEMPTS):
             path, info = self.files[rng.choice(len(self.files), p=self.shares)]
-            wanted = self._wanted(info)
-            wav, rate = audio.load(path, int(rng.integers(info.frames - wanted + 1)), wanted)
+            rate = round(info.sample_rate * rng.choice(self.augmentation.speeds))
+            wanted = self._wanted(rate)
+            wav, _ = audio.load(path, int(rng.integers(info.frames - wanted + 1)), wanted)
             wav = audio.to_channels(audio.resample(wav, rate, self.sample_rate), self.channels)[:, : self.samples]
             if float(wav.pow(2).mean().sqrt()) > self.augmentation.silence_rms:
                 return wav
         raise AudioError(f"{_ATTEMPTS} crops in a row were silent (RMS below {self.augmentation.silence_rms})")
 
-    def _wanted(self, info: audio.AudioInfo) -> int:
+    def _wanted(self, rate: int) -> int:
         """Samples to read of a file, at its own rate, for one crop."""
-        return -(-self.samples * info.sample_rate // self.sample_rate)
+        return -(-self.samples * rate // self.sample_rate)
 
 
 def _gain(rng: np.random.Generator, range_db: tuple[float, float]) -> float:

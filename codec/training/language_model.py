@@ -21,21 +21,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import codec
+from codec.ecdc.entropy import encode
 from codec.errors import CodecError
 from codec.files import replacing
 from codec.lm.model import LanguageModel, LanguageModelConfig
 from codec.training.data import EXTENSIONS
 from codec.training.optimizer import Muon, warmed_cosine
-from codec.training.products import products_by_onednn
+from codec.training.products import fast_products
 
 logger = logging.getLogger(__name__)
 
 SIZES = LanguageModelConfig(dim=128, feed_forward=512)
-PIECE_S = 20  # of audio; each piece gets a gain of its own
-GAINS_DB = (-15.0, 0.0)
+PIECE_S = 20  # of audio; each piece gets a gain and a speed of its own
+GAINS_DB, SPEEDS = (-15.0, 0.0), (0.9, 1.0, 1.1)
 FRAMES, BATCH, HEADS = 300, 3, 8
-# Of the layers by Muon, which diverge at 1e-2, and of all else by Adam; share of the steps.
-MATRIX_RATE, RATE, WARM_UP = 1.5e-3, 2e-3, 0.05
+# Of the layers' matrices by Muon, and of all else by Adam; share of the steps.
+MATRIX_RATE, RATE, WARM_UP = 1e-2, 2e-3, 0.05
+# The root mean square of the norms of a matrix's rows: Muon lets them grow, and the exact coder clamps activations.
+MOST_ROW = 2.0
 DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
 HELD_OUT = 8  # pieces
 BETAS, WEIGHT_DECAY, MOST_GRADIENT = (0.9, 0.98), 0.01, 1.0  # of Adam; the norm that gradients are clipped to
@@ -59,12 +62,12 @@ def extract(model: codec.EncodecModel, folders: Sequence[Path], target: Path, au
         for start in range(0, info.frames, PIECE_S * info.sample_rate):
             path = target / f"{file.stem}-{digest}-{start // info.sample_rate}.npy"
             rng = random.Random(path.name)
-            gain = 10 ** (rng.uniform(*GAINS_DB) / 20)
-            left_s = (info.frames - start) / info.sample_rate
+            gain, speed = 10 ** (rng.uniform(*GAINS_DB) / 20), rng.choice(SPEEDS)
+            left_s = (info.frames - start) / info.sample_rate / max(SPEEDS)
             if rng.random() * hours >= audio_hours or left_s * model.config.frame_rate <= FRAMES:
                 continue
             if not path.exists():
-                _write_codes(model, file, start, gain, path)
+                _write_codes(model, file, start, gain, speed, path)
             paths.append(path)
     return paths
 
@@ -79,10 +82,11 @@ def fingerprint(model: codec.EncodecModel) -> str:
 
 
 @torch.no_grad()
-def _write_codes(model: codec.EncodecModel, file: Path, start: int, gain: float, path: Path) -> None:
+def _write_codes(model: codec.EncodecModel, file: Path, start: int, gain: float, speed: float, path: Path) -> None:
     config = model.config
     wav, rate = codec.audio.load(file, start, PIECE_S * codec.audio.info(file).sample_rate)
-    wav = codec.audio.resample(codec.audio.to_channels(wav, config.audio_channels), rate, config.sampling_rate)
+    wav = codec.audio.to_channels(wav, config.audio_channels)
+    wav = codec.audio.resample(wav, round(rate * speed), config.sampling_rate)
     encoded = model.encode(gain * wav[None], bandwidth=max(config.target_bandwidths))
     codes = torch.cat([segment[0] for segment in encoded[0]], dim=-1)
     with replacing(path) as part, part.open("wb") as stream:
@@ -130,6 +134,13 @@ def bits(lm: LanguageModel, pieces: Sequence[Tensor]) -> list[float]:
     return [torch.stack([lm.bits(piece[None, :depth]).mean() for piece in pieces]).mean().item() for depth in depths]
 
 
+def coded_bits(lm: LanguageModel, pieces: Sequence[Tensor]) -> list[float]:
+    """Mean bits a code that `pieces [K, F]` take in files, for each of `DEPTHS` codebooks that the model has."""
+    depths = [depth for depth in DEPTHS if depth <= lm.config.codebooks]
+    sizes = [sum(8 * len(encode(lm, piece[:depth])) for piece in pieces) / depth for depth in depths]
+    return [size / sum(piece.shape[1] for piece in pieces) for size in sizes]
+
+
 def _batch(codes: Sequence[np.ndarray], rng: random.Random) -> Tensor:
     chosen = rng.choices(codes, weights=[c.shape[1] for c in codes], k=BATCH)
     starts = [rng.randrange(c.shape[1] - FRAMES + 1) for c in chosen]
@@ -142,11 +153,11 @@ class LanguageModelTrainer:
 
     def __init__(self, lm: LanguageModel, state_path: Path) -> None:
         self.lm, self.state_path, self.step, self.spent_s = lm, state_path, 0, 0.0
-        matrices = [p for layer in lm.layers() for p in layer.parameters() if p.ndim == 2]
-        known = {id(p) for p in matrices}
+        self.matrices = [p for layer in lm.layers() for p in layer.parameters() if p.ndim == 2]
+        known = {id(p) for p in self.matrices}
         others = [p for p in lm.parameters() if id(p) not in known]
         adam = torch.optim.AdamW(others, lr=RATE, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True)
-        self.optimizers = [(Muon(matrices, lr=MATRIX_RATE), MATRIX_RATE), (adam, RATE)]
+        self.optimizers = [(Muon(self.matrices, lr=MATRIX_RATE), MATRIX_RATE), (adam, RATE)]
         if state_path.exists():
             state = torch.load(state_path, weights_only=True)
             lm.load_state_dict(state["lm"])
@@ -183,6 +194,9 @@ class LanguageModelTrainer:
         torch.nn.utils.clip_grad_norm_(self.lm.parameters(), MOST_GRADIENT)
         for optimizer, _ in self.optimizers:
             optimizer.step()
+        with torch.no_grad():
+            for matrix in self.matrices:
+                matrix.mul_((MOST_ROW * len(matrix) ** 0.5 / matrix.norm()).clamp(max=1))
         self.step += 1
 
     def _save(self) -> None:
@@ -192,8 +206,11 @@ class LanguageModelTrainer:
 
 
 def _report(lm: LanguageModel, held_out: Sequence[Tensor]) -> str:
-    rates = zip(bits(lm, held_out), DEPTHS, strict=False)
-    return "bits per code " + ", ".join(f"{rate:.3f} (K={depth})" for rate, depth in rates)
+    return "bits per code " + _listed(bits(lm, held_out))
+
+
+def _listed(rates: Sequence[float]) -> str:
+    return ", ".join(f"{rate:.3f} (K={depth})" for rate, depth in zip(rates, DEPTHS, strict=False))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -231,6 +248,7 @@ def _run(options: argparse.Namespace) -> None:
     lm.save(options.out)
     saved = LanguageModel.load(options.out)
     logger.info("%s: sha256 %s, %s", options.out, saved.sha256, _report(saved, held_out))
+    logger.info("in files %s", _listed(coded_bits(saved, held_out)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     try:
-        with products_by_onednn("cpu"):
+        with fast_products("cpu"):
             _run(options)
     except (CodecError, OSError) as error:
         print(f"codec.training.language_model: {error}", file=sys.stderr)

@@ -55,7 +55,7 @@ class Adversary:
             "feature_matching": losses.feature_matching_loss(real, fake),
         }
 
-    def learn(self, wav: Tensor, estimate: Tensor) -> float:
+    def learn(self, wav: Tensor, estimate: Tensor) -> Tensor:
         """One step of the discriminator. Returns its loss."""
         # One pass over both: under DistributedDataParallel a module runs once before each backward.
         logits, _ = self.parallel(torch.cat([wav, estimate.detach()]))
@@ -63,7 +63,7 @@ class Adversary:
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return float(loss.detach())
+        return loss.detach()
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}

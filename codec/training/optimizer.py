@@ -21,7 +21,7 @@ class Muon(Optimizer):
 
     Args:
         params: parameters or groups of them; those of fewer than two dimensions are trained by Adam.
-        lr: change of a matrix per step, relative to its typical singular value.
+        lr: change of a matrix per step, relative to its typical singular value; a tensor in a CUDA graph.
         vector_lr: Adam's rate at the initial `lr`; it follows the schedule of `lr`.
         momentum: of both. beta2: of Adam's second moment.
     """
@@ -46,7 +46,7 @@ class Muon(Optimizer):
                     continue
                 state = self.state[parameter]
                 if not state:
-                    state["step"] = 0
+                    state["step"] = parameter.new_zeros(())
                     state["average"] = torch.zeros_like(parameter)
                 state["step"] += 1
                 if parameter.ndim >= 2:
@@ -58,7 +58,7 @@ class Muon(Optimizer):
         average = state["average"].mul_(group["momentum"]).add_(parameter.grad)
         direction = orthogonalise((parameter.grad + group["momentum"] * average).flatten(1))
         scale = parameter.norm() / min(direction.shape) ** 0.5
-        parameter.add_(direction.view_as(parameter) * scale, alpha=-group["lr"])
+        parameter.sub_(direction.view_as(parameter) * (scale * group["lr"]))
 
     def _vector_step(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         state.setdefault("square", torch.zeros_like(parameter))
@@ -66,7 +66,7 @@ class Muon(Optimizer):
         gradient = cast(Tensor, parameter.grad)
         average = state["average"].lerp_(gradient, 1 - momentum) / (1 - momentum**step)
         square = state["square"].lerp_(gradient * gradient, 1 - beta2) / (1 - beta2**step)
-        parameter.addcdiv_(average, square.sqrt() + 1e-10, value=-group["lr"] * group["vector_ratio"])
+        parameter.sub_(average / (square.sqrt() + 1e-10) * (group["lr"] * group["vector_ratio"]))
 
 
 def orthogonalise(matrix: Tensor, iterations: int = 5) -> Tensor:

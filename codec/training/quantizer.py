@@ -1,7 +1,8 @@
 """Training of the residual quantiser: k-means start, codebooks as moving averages, dead codewords replaced."""
 
 from collections.abc import Sequence
-from typing import cast
+from functools import lru_cache
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -26,7 +27,6 @@ class QuantizerTrainer(nn.Module):
 
     counts: Tensor
     sums: Tensor
-    started: Tensor
 
     def __init__(
         self, quantizer: ResidualVectorQuantizer, decay: float = 0.99, dead_below: float = 0.03, seed: int = 0
@@ -39,7 +39,7 @@ class QuantizerTrainer(nn.Module):
         embeds = torch.stack([codebook.embed for codebook in quantizer.codebooks])
         self.register_buffer("counts", torch.ones(embeds.shape[:2]))
         self.register_buffer("sums", embeds.clone())
-        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        self.started = False
 
     @property
     def quantizer(self) -> ResidualVectorQuantizer:
@@ -56,7 +56,7 @@ class QuantizerTrainer(nn.Module):
             self.counts[index] = counts.clamp(min=1e-3)
             self.sums[index] = codebook.embed * self.counts[index].unsqueeze(1)
             residual = residual - F.embedding(indices, codebook.embed)
-        self.started.fill_(True)
+        self.started = True
 
     def forward(self, latents: Tensor, codebooks: int | Sequence[int]) -> tuple[Tensor, Tensor]:
         """Quantise `[B, D, F]` with a number of codebooks, one for all items or one for each; learn in training mode.
@@ -70,12 +70,11 @@ class QuantizerTrainer(nn.Module):
             raise ValueError(
                 f"expected 1 to {len(self.quantizer.layers)} codebooks for each of {batch} items, got {counts.tolist()}"
             )
-        # Sorted by their number of codebooks, the rows that a codebook quantises are the first ones.
-        order = counts.argsort(descending=True, stable=True)
+        order, back = _sorted(tuple(counts.tolist()), latents.device)
         with torch.no_grad():
             if self.training and not self.started:
                 self.start(latents)
-            residual = _rows(latents[order.to(latents.device)]).clone()
+            residual = _rows(latents[order]).clone()
             codes, assigned = [], []
             for index, codebook in enumerate(self.quantizer.codebooks[: _largest(counts)]):
                 rows = residual[: int((counts > index).sum()) * frames].clone()
@@ -85,7 +84,6 @@ class QuantizerTrainer(nn.Module):
                 codes.append(F.pad(indices, (0, len(residual) - len(indices))).view(batch, frames))
             if self.training:
                 self._learn(assigned)
-            back = order.argsort().to(latents.device)
             residual = residual.view(batch, frames, dimension).transpose(1, 2)[back]
         # (x - residual) as a value, the identity as a derivative.
         return latents - residual.detach(), torch.stack(codes)[:, back]
@@ -95,7 +93,7 @@ class QuantizerTrainer(nn.Module):
         used = len(assigned)
         counts, sums = torch.zeros_like(self.counts[:used]), torch.zeros_like(self.sums[:used])
         for index, (rows, indices) in enumerate(assigned):
-            counts[index] = torch.bincount(indices, minlength=counts.shape[1])
+            counts[index].index_add_(0, indices, torch.ones_like(indices, dtype=counts.dtype))
             sums[index].index_add_(0, indices, rows)
         if dist.is_initialized():  # once for all codebooks: messages between processes cost more than what is in them
             dist.all_reduce(counts)
@@ -103,19 +101,25 @@ class QuantizerTrainer(nn.Module):
         self.counts[:used].mul_(self.decay).add_(counts, alpha=1 - self.decay)
         self.sums[:used].mul_(self.decay).add_(sums, alpha=1 - self.decay)
         for index, (rows, _) in enumerate(assigned):
-            dead = self.counts[index] < self.dead_below * self.counts[index].mean()
-            if bool(dead.any()) and len(pool := _gather(rows)):
-                chosen = torch.randint(len(pool), (int(dead.sum()),), generator=self.generator).to(pool.device)
+            mean = self.counts[index].mean()
+            dead = self.counts[index] < self.dead_below * mean
+            # A CUDA graph cannot look at numbers while it is recorded.
+            recording = rows.is_cuda and torch.cuda.is_current_stream_capturing()
+            if recording or bool(dead.any()):
+                pool = _gather(rows)
+                source: dict[str, Any] = {"device": pool.device} if recording else {"generator": self.generator}
+                chosen = torch.randint(len(pool), (len(dead),), **source).to(pool.device)
                 # A newcomer counts as an average codeword, or it would be dead again at once.
-                self.counts[index, dead] = self.counts[index].mean()
-                self.sums[index, dead] = pool[chosen] * self.counts[index, dead].unsqueeze(1)
+                self.counts[index] = torch.where(dead, mean, self.counts[index])
+                self.sums[index] = torch.where(dead.unsqueeze(1), pool[chosen] * mean, self.sums[index])
             self.quantizer.codebooks[index].embed.copy_(self.sums[index] / self.counts[index].unsqueeze(1))
 
-    def get_extra_state(self) -> Tensor:
-        return self.generator.get_state()
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"started": self.started, "generator": self.generator.get_state()}
 
-    def set_extra_state(self, state: Tensor) -> None:
-        self.generator.set_state(state.cpu())
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.started = state["started"]
+        self.generator.set_state(state["generator"].cpu())
 
 
 def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Generator, sample: int = 100_000) -> Tensor:
@@ -140,6 +144,16 @@ def kmeans(points: Tensor, clusters: int, iterations: int, generator: torch.Gene
         if int((counts == 0).sum()):
             centres[counts == 0] = some(int((counts == 0).sum()))
     return centres
+
+
+@lru_cache(maxsize=8)
+def _sorted(counts: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The order of items by falling number of codebooks, and back: the rows that a codebook quantises come first.
+
+    Kept, because a CUDA graph cannot contain the copy to the GPU.
+    """
+    order = torch.tensor(counts).argsort(descending=True, stable=True)
+    return order.to(device), order.argsort().to(device)
 
 
 def _rows(latents: Tensor) -> Tensor:

@@ -21,11 +21,11 @@ from codec.training.balancer import Balancer
 from codec.training.configs import TrainingConfig
 from codec.training.curves import append
 from codec.training.data import Crops
+from codec.training.graph import Replayed
 from codec.training.loudness import LoudnessLoss
 from codec.training.networks import Adversary, Generator, distributed
 from codec.training.optimizer import ADAM_BETAS, Muon, warmed_cosine
 from codec.training.quantizer import QuantizerTrainer
-from codec.usage import perplexity
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Trainer:
         self.seconds = 0.0  # of audio, over all processes
         self.hours = 0.0  # of wall clock
         quantizer = QuantizerTrainer(model.quantizer, config.codebook_decay, seed=seed).to(self.device)
-        quantizer.started.fill_(fitted)
+        quantizer.started = fitted
         self.generator = Generator(model, quantizer.train(not config.frozen_encoder), config.frozen_encoder)
         self.optimizer = _optimizer(config, model)
         self.average = deepcopy({k: v.detach() for k, v in model.state_dict().items()})
@@ -79,6 +79,14 @@ class Trainer:
         if config.discriminator is not None:
             self.adversary = Adversary(config.discriminator, config.model.audio_channels, self.device, seed)
         self.parallel = distributed(self.generator)
+        self.reported: list[str] = []
+        # Every step is the same for the GPU if bandwidths come out even in every batch and no network takes turns.
+        same = (
+            self.adversary is None
+            and not dist.is_initialized()
+            and data.batch % len(config.model.target_bandwidths) == 0
+        )
+        self.replayed = Replayed(self._learn) if same and self.device.type == "cuda" else None
 
     @property
     def lead(self) -> bool:
@@ -87,41 +95,50 @@ class Trainer:
 
     def train_step(self, wav: Tensor) -> dict[str, float]:
         """Learn from one batch `[B, C, T]`. Returns the losses, and the perplexity of the first codebook used."""
-        rng = np.random.default_rng((self.seed, self.step))  # equal in all processes
-        rates = self.config.model.target_bandwidths
-        drawn = rng.integers(len(rates), size=(self._world(), len(wav)))[self._rank()]
-        codebooks = [self.config.model.codebooks_for(rates[index]) for index in drawn]
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * warmed_cosine(self.step, self.config.steps, self.config.warmup_steps)
-        estimate, commitment, codes = self.parallel(wav, codebooks)
-        report = {"codebooks": float(np.mean(codebooks))}
-        report["perplexity_1"] = perplexity(np.bincount(codes[0].flatten().cpu().numpy()))[1]
+            group["lr"].fill_(group["peak"] * warmed_cosine(self.step, self.config.steps, self.config.warmup_steps))
+        values = self._learn(wav) if self.replayed is None else self.replayed(wav)
+        self._update_average()
+        report = dict(zip(self.reported, values.tolist(), strict=True))
+        bad = [name for name, value in report.items() if not math.isfinite(value)]
+        if bad:
+            raise FloatingPointError(
+                f"step {self.step}: {', '.join(bad)} not finite; the last state is in {self.folder}"
+            )
+        self.step += 1
+        self.seconds += self._world() * wav.shape[0] * wav.shape[-1] / self.config.model.sampling_rate
+        return report
+
+    def _learn(self, wav: Tensor) -> Tensor:
+        """The step itself, on the device alone. Returns the values of the report; their names are in `reported`."""
+        estimate, commitment, codes = self.parallel(wav, self._codebooks(len(wav)))
+        report = {"perplexity_1": _perplexity(codes[0], self.config.model.codebook_size)}
         adversary = self.adversary
         if adversary is not None and self.step < adversary.config.start_step:
             adversary = None
-        if adversary is not None and rng.random() < adversary.config.update_probability:
-            report["discriminator"] = adversary.learn(wav, estimate)
+        if adversary is not None:
+            rng = np.random.default_rng((self.seed, self.step))  # equal in all processes
+            if rng.random() < adversary.config.update_probability:
+                report["discriminator"] = adversary.learn(wav, estimate)
         terms = self._reconstruction(wav, estimate)
         if adversary is not None:
             terms |= adversary.generator_losses(wav, estimate)
-        report |= {name: float(value.detach()) for name, value in terms.items()}
-        report["commitment"] = float(commitment.detach())
+        report |= {name: value.detach() for name, value in terms.items()} | {"commitment": commitment.detach()}
         self.optimizer.zero_grad(set_to_none=True)
         outputs, gradients = [estimate], [self.balancer.gradient(terms, estimate)]
         if commitment.requires_grad:
             outputs.append(commitment)
             gradients.append(torch.full_like(commitment, self.config.commitment_weight))
         torch.autograd.backward(outputs, gradients)
-        bad = [name for name, value in report.items() if not math.isfinite(value)]
-        if bad:
-            raise FloatingPointError(
-                f"step {self.step}: {', '.join(bad)} not finite; the last state is in {self.folder}"
-            )
         self.optimizer.step()
-        self._update_average()
-        self.step += 1
-        self.seconds += self._world() * wav.shape[0] * wav.shape[-1] / self.config.model.sampling_rate
-        return report
+        self.reported = list(report)
+        return torch.stack(list(report.values()))
+
+    def _codebooks(self, batch: int) -> list[int]:
+        """Of each item: all bandwidths in turn, over items, processes and steps."""
+        rates = self.config.model.target_bandwidths
+        first = (self.step * self._world() + self._rank()) * batch
+        return [self.config.model.codebooks_for(rates[(first + item) % len(rates)]) for item in range(batch)]
 
     def run(
         self,
@@ -139,11 +156,14 @@ class Trainer:
         """
         started, hours_before = time.monotonic(), self.hours
         loader = DataLoader(
-            self.data, batch_size=None, sampler=range(self.step, self.config.steps), num_workers=workers
+            self.data,
+            batch_size=None,
+            sampler=range(self.step, self.config.steps),
+            num_workers=workers,
         )
         reports: list[dict[str, float]] = []
         for wav in loader:
-            reports.append(self.train_step(wav.to(self.device)))
+            reports.append(self.train_step(wav.to(self.device, non_blocking=True)))
             self.hours = hours_before + (time.monotonic() - started) / 3600
             finished = self.step == self.config.steps or self._everywhere(
                 hours is not None and self.hours - hours_before >= hours
@@ -259,12 +279,20 @@ def _optimizer(config: TrainingConfig, model: EncodecModel) -> torch.optim.Optim
     if config.optimizer == "muon":
         optimizer: torch.optim.Optimizer = Muon(groups, config.lr)
     elif config.optimizer == "adam":
-        optimizer = torch.optim.Adam(groups, betas=ADAM_BETAS)
+        optimizer = torch.optim.Adam(groups, betas=ADAM_BETAS, capturable=groups[0]["params"][0].is_cuda)
     else:
         raise ValueError(f"optimizer must be 'adam' or 'muon', got {config.optimizer!r}")
     for group in optimizer.param_groups:
         group["peak"] = group["lr"]
+        group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)  # a CUDA graph reads it anew
     return optimizer
+
+
+def _perplexity(codes: Tensor, size: int) -> Tensor:
+    counts = torch.zeros(size, device=codes.device).index_add_(
+        0, codes.flatten(), torch.ones(codes.numel(), device=codes.device)
+    )
+    return (-torch.special.xlogy(counts / codes.numel(), counts / codes.numel()).sum()).exp()
 
 
 def _mean(reports: list[dict[str, float]]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from codec.lm import exact as portable
 from codec.lm.exact import PortableLanguageModel
 from codec.lm.facebook import CompatibleLanguageModel
 from codec.lm.model import LanguageModel, LanguageModelConfig
+from tests import ROOT
 
 
 def pair(codebooks: int = 4, size: int = 64, dim: int = 40, layers: int = 2, context: int = 20, seed: int = 0):
@@ -183,6 +184,18 @@ def test_the_bundled_model_belongs_to_the_bundled_codec():
     lm = codec.language_model_for(model.name)
     assert lm.codec_sha256 == model.checkpoint_sha256
     assert lm.config.codebooks == model.config.num_quantizers
+
+
+@pytest.mark.parametrize("codebooks", [2, 16])
+def test_the_bundled_model_codes_at_the_rate_that_it_predicts(codebooks):
+    """Weights that drive activations to the exact coder's limits would cost bits that training never sees."""
+    model = codec.load_model("encodec_24khz_tiny")
+    lm = codec.language_model_for(model.name)
+    path = next(iter(sorted((ROOT / "encodec_eval/data/librispeech-mini").rglob("*.flac"))))
+    wav = codec.audio.resample(codec.audio.load(path)[0], 16_000, 24_000)[:, : 24_000 * 4]
+    codes = model.encode(wav[None], bandwidth=24.0).audio_codes[0][:, :codebooks]
+    coded = 8 * len(entropy.encode(lm, codes[0])) / codes.numel()
+    assert coded == pytest.approx(lm.bits(codes).mean().item(), rel=0.01)
 
 
 @pytest.mark.parametrize("values", [{"dim": 0}, {"dim": 30}, {"heads": 3}, {"layers": 1 << 20}, {"context": "262"}])

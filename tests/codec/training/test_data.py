@@ -1,6 +1,7 @@
 """Training crops: lengths, rates, channels, silence, levels, and that a step's batch depends on nothing else."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -61,6 +62,14 @@ def test_gain_mixing_and_full_scale(folder):
     assert float(Crops(folder, 24_000, 1, 6000, 4, quiet)[0].pow(2).mean()) == pytest.approx(0.05**2 / 2, rel=0.02)
     loud = Augmentation(gain_db=(0.0, 0.0), mix_probability=1.0, mix_db=(20.0, 20.0))
     assert float(Crops(folder, 24_000, 1, 6000, 4, loud)[0].abs().max()) == pytest.approx(1.0, rel=0.01)
+
+
+def test_a_faster_crop_is_as_long_and_higher(folder):
+    speeds = (0.8, 1.2)
+    batch = Crops(folder, 24_000, 1, 6000, 16, replace(PLAIN, speeds=speeds))[0]
+    assert batch.shape == (16, 1, 6000)
+    peaks = torch.fft.rfft(batch[:, 0] * torch.hann_window(6000)).abs().argmax(dim=1) * 24_000 / 6000
+    assert set(peaks.tolist()) == {440 * speed for speed in speeds}
 
 
 def test_normalised_items_have_unit_loudness(folder):

@@ -51,6 +51,17 @@ def test_from_audio_through_a_resumed_run_to_a_file_that_codes(audio, tmp_path, 
     assert torch.equal(codec.decompress(data, model, first)[0], plain)
 
 
+def test_matrices_stay_within_what_the_exact_coder_can_hold(tmp_path):
+    pieces = [torch.randint(1024, (32, training.FRAMES)).numpy()] * 2
+    lm = training.new_model(pieces, SIZES, "lm", "")
+    with torch.no_grad():
+        lm.transformer.layers[0].linear2.weight.mul_(1000)
+    trainer = training.LanguageModelTrainer(lm, tmp_path / "state.pt")
+    trainer._step(pieces, 10)
+    for matrix in trainer.matrices:
+        assert float(matrix.detach().norm(dim=1).pow(2).mean().sqrt()) <= training.MOST_ROW * 1.001
+
+
 def test_a_trained_model_is_a_start():
     torch.manual_seed(0)
     pieces = [torch.randint(1024, (32, 50)) for _ in range(2)]

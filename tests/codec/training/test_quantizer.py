@@ -23,7 +23,7 @@ def _quantizer(*codebooks) -> ResidualVectorQuantizer:
 def test_codewords_move_to_the_mean_of_what_they_are_given():
     quantizer = _quantizer([[0.0, 0.0], [4.0, 4.0]])
     trainer = QuantizerTrainer(quantizer, decay=0.5)
-    trainer.started.fill_(True)
+    trainer.started = True
     latents = torch.tensor([[[1.0, 5.0, 7.0], [0.0, 4.0, 4.0]]])  # (1,0) to the first, (5,4) and (7,4) to the second
     quantized, codes = trainer(latents, 1)
     assert codes.tolist() == [[[0, 1, 1]]]
@@ -52,7 +52,7 @@ def test_gradient_passes_straight_through():
 def test_a_dead_codeword_is_replaced_by_a_residual():
     quantizer = _quantizer([[0.0], [100.0]])
     trainer = QuantizerTrainer(quantizer, decay=0.5, dead_below=0.5)
-    trainer.started.fill_(True)
+    trainer.started = True
     for _ in range(3):
         trainer(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), 1)
     assert float(quantizer.codebooks[0].embed[1]) in (1.0, 2.0, 3.0, 4.0)

@@ -90,6 +90,14 @@ def test_resumed_equals_uninterrupted(recordings, tmp_path, optimizer):
     assert whole.seconds == second.seconds == pytest.approx(4 * 2 * 0.2)
 
 
+@pytest.mark.parametrize("step", [0, 1, 4])
+def test_items_take_the_bandwidths_in_turn(recordings, tmp_path, step):
+    trainer = _trainer(replace(CONFIG, batch=3), recordings, tmp_path)
+    trainer.step = step
+    both = [2, 4]  # codebooks of 0.9 and 1.8 kbps
+    assert trainer._codebooks(3) == [both[(3 * step + item) % 2] for item in range(3)]
+
+
 def test_the_exported_model_opens_in_transformers(recordings, tmp_path):
     transformers = pytest.importorskip("transformers")
     trainer = _trainer(replace(CONFIG, steps=2), recordings, tmp_path)
