@@ -37,7 +37,7 @@ def test_pieces_give_the_whole_clip():
     model = codec.load_model(TINY)
     whole = model(torch.from_numpy(samples / np.float32(32768))[None, None], bandwidth=6.0).audio_values[0, 0].numpy()
     assert len(heard) == 24_000
-    np.testing.assert_allclose(heard / 32768, whole, atol=2**-15 + 1e-5)
+    np.testing.assert_allclose(heard / 32768, whole.clip(-1, 1), atol=2**-15 + 1e-5)
 
 
 def test_another_bandwidth_takes_effect_with_the_next_piece():
