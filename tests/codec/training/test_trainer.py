@@ -171,6 +171,7 @@ def _gradients(rank: int, world: int, recordings: Path, folder: Path, port: int)
         dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
     trainer = _trainer(replace(CONFIG, batch=4, lr=0.0), recordings, folder)  # the weights stay as they are
     wav = trainer.data[0][rank * 4 // world : (rank + 1) * 4 // world]
+    trainer.generator.quantizer.dead_below = 0.0  # replacements are drawn from residuals in an order of each process
     trainer.generator.quantizer.start(trainer.model.encoder(wav).detach())
     trainer.train_step(wav)
     found = {name: value.grad for name, value in trainer.model.named_parameters()}
