@@ -191,7 +191,7 @@ def test_the_bundled_model_codes_at_the_rate_that_it_predicts(codebooks):
     """Weights that drive activations to the exact coder's limits would cost bits that training never sees."""
     model = codec.load_model("encodec_24khz_tiny")
     lm = codec.language_model_for(model.name)
-    path = next(iter(sorted((ROOT / "encodec_eval/data/librispeech-mini").rglob("*.flac"))))
+    path = min((ROOT / "encodec_eval/data/librispeech-mini").rglob("*.flac"))
     wav = codec.audio.resample(codec.audio.load(path)[0], 16_000, 24_000)[:, : 24_000 * 4]
     codes = model.encode(wav[None], bandwidth=24.0).audio_codes[0][:, :codebooks]
     coded = 8 * len(entropy.encode(lm, codes[0])) / codes.numel()
