@@ -99,7 +99,7 @@ CONFIGS: dict[str, TrainingConfig] = {
         | {
             "crop_s": 1.0,
             "lr": 1.2e-3,
-            "loss_weights": {"time": 0.3, "log_mel": 1.6, "band_noise": 1.2, "long_term": 4.0, "loudness": 4.0},
+            "loss_weights": {"time": 0.3, "log_mel": 3.0, "band_noise": 1.2, "long_term": 4.0, "loudness": 30.0},
             "frozen_encoder": False,
             "encoder_lr": 0.5,
             # Straight through the quantiser, the losses push latents away from their codewords: at the start the cosine
