@@ -28,7 +28,9 @@ def bundle(name: str | PathLike[str], folder: Path, gain_db: float = 0.0) -> Non
     model = EncodecModel.from_pretrained(name)
     if gain_db:
         if model.config.norm_type != "weight_norm":
-            raise CheckpointError(f"{name} normalises its last layer ({model.config.norm_type}); a gain needs weight_norm")
+            raise CheckpointError(
+                f"{name} normalises its last layer ({model.config.norm_type}); a gain needs weight_norm"
+            )
         last = cast(Conv, model.decoder.layers[-1]).conv
         for parameter in last.parameters():
             parameter.mul_(10 ** (gain_db / 20))

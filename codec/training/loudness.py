@@ -15,6 +15,9 @@ THRESHOLD_DB = (77.1, 63.9, 48.5, 36.9, 30.7, 25.9, 20.2, 16.6, 12.5, 9.9, 6.9, 
 NARROWEST_BARK, WIDEST_BARK = 0.312, 0.585  # bands; about linear between them
 CORNER_HZ = 100.0  # of the high-pass filter of second order that P.862.2 hears through
 LEVEL_DB = 95.0  # at which P.862 has speech listened to, above the unit of the thresholds
+SPEECH, WELL_HEARD = 1e7, 100.0  # power of a frame that is not silent; of a band, above its threshold
+FILTER_FLOOR, FILTERS = 1e3, (0.01, 100.0)  # power added to bands, and what is then made up for
+GAIN_FLOOR, GAINS, GAIN_MEMORY = 5e3, (3e-4, 5.0), 0.2  # of frames; the memory is of 16 ms before
 STRETCH, STEP = 40, 20  # frames, 8 ms apart: 320 ms, half over the next
 LOUDNESS_SCALE, LOUDNESS_EXPONENT = 0.187, 0.23  # of Zwicker's law
 MASKED = 0.25  # a difference of this part of the softer of the two is not heard
@@ -72,16 +75,17 @@ class LoudnessLoss(nn.Module):
         return SYMMETRIC * _worst(symmetric.clamp(max=MOST)) + ASYMMETRIC * _worst(asymmetric.clamp(max=MOST))
 
     def _filter(self, wanted: Tensor, actual: Tensor) -> Tensor:
-        """The power response `[B, C, 1, bands]` from one to the other, of what is well above the threshold."""
-        speech = self._heard(wanted, 100).sum(dim=-1, keepdim=True) > 1e7
-        means = [(self._heard(band, 100) * speech).mean(dim=-2, keepdim=True) + 1000 for band in (actual, wanted)]
-        return (means[0] / means[1]).clamp(0.01, 100)
+        """The power response `[B, C, 1, bands]` from one to the other."""
+        speech = self._heard(wanted, WELL_HEARD).sum(dim=-1, keepdim=True) > SPEECH
+        means = [(self._heard(band, WELL_HEARD) * speech).mean(dim=-2, keepdim=True) for band in (actual, wanted)]
+        return ((means[0] + FILTER_FLOOR) / (means[1] + FILTER_FLOOR)).clamp(*FILTERS)
 
     def _gain(self, wanted: Tensor, actual: Tensor) -> Tensor:
-        """Of each frame `[B, C, frames, 1]`, a fifth of it that of 16 ms before: what makes it as loud as wanted."""
-        sums = [self._heard(band).sum(dim=-1, keepdim=True) + 5000 for band in (wanted, actual)]
+        """What makes each frame as loud as wanted, smoothed in time: `[B, C, frames, 1]`, of powers."""
+        sums = [self._heard(band).sum(dim=-1, keepdim=True) + GAIN_FLOOR for band in (wanted, actual)]
         gain = sums[0] / sums[1]
-        return torch.cat([gain[..., :2, :], 0.8 * gain[..., 2:, :] + 0.2 * gain[..., :-2, :]], dim=-2).clamp(3e-4, 5)
+        before = torch.cat([gain[..., :2, :], gain[..., :-2, :]], dim=-2)
+        return torch.lerp(gain, before, GAIN_MEMORY).clamp(*GAINS)
 
     def _heard(self, band: Tensor, times: float = 1.0) -> Tensor:
         return torch.where(band > times * self.threshold, band, 0.0)
