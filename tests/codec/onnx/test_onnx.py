@@ -14,7 +14,10 @@ from codec.onnx import OnnxCodec, OnnxDecoderStream, OnnxEncoderStream
 from tests import ROOT
 from tests.checkpoints import random_48khz
 
-ROUNDING = 1e-3  # of full scale: in the LSTM of encodec_24khz_tiny, which forgets slowly, roundings can grow
+ROUNDING, OF_SECONDS = (
+    1e-4,
+    1e-3,
+)  # of full scale: in the LSTM of encodec_24khz_tiny, which forgets slowly, roundings can grow
 LENGTHS = (1, 319, 320, 321, 2240, 5 * 24_000 + 37)
 WITHOUT_TORCH = """
 import sys
@@ -60,7 +63,7 @@ def compare(model, codec, length):
 def test_24khz_is_the_model(folder_24khz, length):
     equal, difference = compare(load_model("encodec_24khz_tiny"), OnnxCodec(folder_24khz), length)
     assert equal >= 0.995
-    assert difference < ROUNDING
+    assert difference < (OF_SECONDS if length > 48_000 else ROUNDING)
 
 
 @pytest.mark.parametrize("length", [1, 320, 48_000, 2 * 48_000 + 37])
@@ -94,7 +97,7 @@ def test_bandwidths_are_beginnings_of_the_highest(folder_24khz):
         np.testing.assert_array_equal(coded.codes, every.codes[:codebooks])
         model = load_model("encodec_24khz_tiny")
         expected = model.decode_segment(torch.from_numpy(coded.codes).long()[None])
-        np.testing.assert_allclose(codec.decode([coded]), expected[0].numpy(), atol=ROUNDING)
+        np.testing.assert_allclose(codec.decode([coded]), expected[0].numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("hops", [[320], [2240, 320, 960], [100_000], [1, 319, 5000]])

@@ -26,16 +26,19 @@ def tone(hz, level):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda wav: wav,
         lambda wav: 0.95 * wav,
         lambda wav: treble_biquad(wav, RATE, gain=6.0, central_freq=2000.0),
         lambda wav: treble_biquad(wav, RATE, gain=-6.0, central_freq=2000.0),
         lambda wav: wav * (1 + 0.1 * torch.sin(2 * torch.pi * 2 * torch.arange(wav.shape[-1]) / RATE)),
     ],
-    ids=["nothing", "gain", "treble", "no treble", "slow tremolo"],
+    ids=["gain", "treble", "no treble", "slow tremolo"],
 )
 def test_a_gain_or_filter_costs_next_to_nothing(speech, change):
     assert float(LOSS(speech, change(speech))) < 0.1
+
+
+def test_nothing_costs_nothing(speech):
+    assert float(LOSS(speech, speech)) < 0.02
 
 
 def test_a_level_that_is_lost_costs(speech):
