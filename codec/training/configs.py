@@ -31,6 +31,8 @@ class TrainingConfig:
         optimizer: "adam" (betas 0.5 and 0.9, as in the paper) or "muon".
         loss_weights: shares of the gradient, by name: time, mel, log_mel, band_noise, long_term, loudness,
             adversarial, feature_matching.
+        bandwidths: in kbps, taken by the items in turn, so one that is named more often is trained more. Empty for all
+            of the model's, evenly.
         commitment_weight: of the commitment loss, which does not pass through the output and is not balanced.
         start: "random", or "companded": see `codec.training.start`.
         frozen_encoder: train the decoder alone, on an encoder and codebooks that stay.
@@ -50,6 +52,7 @@ class TrainingConfig:
     loss_weights: dict[str, float] = field(
         default_factory=lambda: {"time": 0.1, "mel": 1.0, "adversarial": 3.0, "feature_matching": 3.0}
     )
+    bandwidths: tuple[float, ...] = ()
     commitment_weight: float = 1.0
     start: str = "random"
     frozen_encoder: bool = False
@@ -58,6 +61,10 @@ class TrainingConfig:
     discriminator: DiscriminatorConfig | None = None
     ema_decay: float = 0.999
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for bandwidth in self.bandwidths:
+            self.model.codebooks_for(bandwidth)  # raises for one that the model does not have
 
 
 _TINY: dict[str, Any] = {

@@ -79,13 +79,10 @@ class Trainer:
         if config.discriminator is not None:
             self.adversary = Adversary(config.discriminator, config.model.audio_channels, self.device, seed)
         self.parallel = distributed(self.generator)
+        self.bandwidths = config.bandwidths or config.model.target_bandwidths
         self.reported: list[str] = []
         # Every step is the same for the GPU if bandwidths come out even in every batch and no network takes turns.
-        same = (
-            self.adversary is None
-            and not dist.is_initialized()
-            and data.batch % len(config.model.target_bandwidths) == 0
-        )
+        same = self.adversary is None and not dist.is_initialized() and data.batch % len(self.bandwidths) == 0
         self.replayed = Replayed(self._learn) if same and self.device.type == "cuda" else None
 
     @property
@@ -135,8 +132,8 @@ class Trainer:
         return torch.stack(list(report.values()))
 
     def _codebooks(self, batch: int) -> list[int]:
-        """Of each item: all bandwidths in turn, over items, processes and steps."""
-        rates = self.config.model.target_bandwidths
+        """Of each item: the bandwidths in turn, over items, processes and steps."""
+        rates = self.bandwidths
         first = (self.step * self._world() + self._rank()) * batch
         return [self.config.model.codebooks_for(rates[(first + item) % len(rates)]) for item in range(batch)]
 

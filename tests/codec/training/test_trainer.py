@@ -98,6 +98,13 @@ def test_items_take_the_bandwidths_in_turn(recordings, tmp_path, step):
     assert trainer._codebooks(3) == [both[(3 * step + item) % 2] for item in range(3)]
 
 
+def test_a_bandwidth_that_is_named_more_often_gets_more_items(recordings, tmp_path):
+    trainer = _trainer(replace(CONFIG, batch=4, bandwidths=(0.9, 1.8, 0.9)), recordings, tmp_path)
+    assert trainer._codebooks(4) == [2, 4, 2, 2]
+    trainer.step = 1
+    assert trainer._codebooks(4) == [4, 2, 2, 4]
+
+
 def test_the_exported_model_opens_in_transformers(recordings, tmp_path):
     transformers = pytest.importorskip("transformers")
     trainer = _trainer(replace(CONFIG, steps=2), recordings, tmp_path)
@@ -254,6 +261,10 @@ def test_the_command_ends_after_its_steps(recordings, tmp_path):
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--resume", "--out", "/nowhere"], "to resume"),
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--steps", "0"], "--steps must be at least 1, not 0"),
         (["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--set", "rate=1"], "got rate=1"),
+        (
+            ["--data", "/nowhere", "--config", "encodec_24khz_tiny", "--set", "bandwidths=(2.0,)"],
+            "got bandwidths=(2.0,)",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
