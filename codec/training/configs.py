@@ -105,13 +105,14 @@ CONFIGS: dict[str, TrainingConfig] = {
         **_TINY_TRAINING
         | {
             "crop_s": 1.0,
-            "lr": 1.2e-3,
+            "lr": 5e-4,
             "loss_weights": {"time": 0.3, "log_mel": 3.0, "band_noise": 1.2, "long_term": 4.0, "loudness": 30.0},
             "frozen_encoder": False,
-            "encoder_lr": 0.5,
+            "codebook_decay": 0.998,
+            "bandwidths": (1.5, 3.0, 1.5, 6.0, 3.0, 12.0, 1.5, 24.0),
             # Straight through the quantiser, the losses push latents away from their codewords: at the start the cosine
-            # of the two gradients is -0.4. At this weight the pull back is a third as strong, at 1 it is next to none.
-            "commitment_weight": 100.0,
+            # of the two gradients was -0.4. At 100 the pull back was a third as strong, at 1 next to none.
+            "commitment_weight": 30.0,
             "augmentation": Augmentation((-25.0, 5.0), mix_probability=0.0, silence_rms=0.012, loud_probability=0.1),
         },
     ),
