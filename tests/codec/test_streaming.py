@@ -325,5 +325,5 @@ def test_ten_minutes_have_no_seams(tmp_path):
         streamed = torch.cat([*audio_pieces, decoder.flush()], dim=2)
     assert streamed.shape == whole.shape
     # Here and there a rounding grows in the LSTM, which forgets slowly; a seam in every second would be more than that.
-    assert float((streamed - whole).norm() / whole.norm()) < 1e-4
-    assert float((streamed - whole).abs().max()) < 1e-2
+    assert float((streamed - whole).norm() / whole.norm()) < 1e-5
+    assert float((streamed - whole).abs().max()) < 1e-3
