@@ -11,7 +11,7 @@ $tiny --systems encodec opus mp3 anchors identity --lm --reference opus@6 --over
 python -m encodec_eval --set clips-48k --model encodec_48khz_tiny --systems encodec opus mp3 anchors identity \
     --metrics si_snr log_mel visqol_audio --overwrite --out $out/clips-48k_encodec_48khz_tiny+opus+mp3+lowpass+identity
 
-# With the extras [perceptual], [pitch] and [visqol] too. An hour on two idle cores.
+# With the extras [perceptual], [pitch] and [visqol] too. Half an hour on two idle cores.
 python -m encodec_eval --set librispeech-mini librispeech-mini+noisy clips-48k --model encodec_24khz_tiny \
     --systems encodec opus identity --metrics all --curves pesq distillmos wer --overwrite --out $out/perceptual
 for layout in encodec dac codec-superb bigcodec; do

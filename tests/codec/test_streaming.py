@@ -324,6 +324,4 @@ def test_ten_minutes_have_no_seams(tmp_path):
         audio_pieces = [decoder.push(part) for part in expected.audio_codes[0].split(75, dim=2)]
         streamed = torch.cat([*audio_pieces, decoder.flush()], dim=2)
     assert streamed.shape == whole.shape
-    # Here and there a rounding grows in the LSTM, which forgets slowly; a seam in every second would be more than that.
-    assert float((streamed - whole).norm() / whole.norm()) < 1e-5
-    assert float((streamed - whole).abs().max()) < 1e-3
+    assert float((streamed - whole).abs().max()) < 1e-4

@@ -14,7 +14,6 @@ from codec.onnx import OnnxCodec, OnnxDecoderStream, OnnxEncoderStream
 from tests import ROOT
 from tests.checkpoints import random_48khz
 
-ROUNDING = 1e-4  # of full scale: in the LSTM of encodec_24khz_tiny, which forgets slowly, roundings can grow
 LENGTHS = (1, 319, 320, 321, 2240, 5 * 24_000 + 37)
 WITHOUT_TORCH = """
 import sys
@@ -60,7 +59,7 @@ def compare(model, codec, length):
 def test_24khz_is_the_model(folder_24khz, length):
     equal, difference = compare(load_model("encodec_24khz_tiny"), OnnxCodec(folder_24khz), length)
     assert equal >= 0.995
-    assert difference < ROUNDING
+    assert difference < 1e-5
 
 
 @pytest.mark.parametrize("length", [1, 320, 48_000, 2 * 48_000 + 37])
@@ -94,7 +93,8 @@ def test_bandwidths_are_beginnings_of_the_highest(folder_24khz):
         np.testing.assert_array_equal(coded.codes, every.codes[:codebooks])
         model = load_model("encodec_24khz_tiny")
         expected = model.decode_segment(torch.from_numpy(coded.codes).long()[None])
-        np.testing.assert_allclose(codec.decode([coded]), expected[0].numpy(), atol=ROUNDING)
+        # Of this chirp, a rounding grows to 1.3e-5 in the LSTM, which forgets slowly.
+        np.testing.assert_allclose(codec.decode([coded]), expected[0].numpy(), atol=5e-5)
 
 
 @pytest.mark.parametrize("hops", [[320], [2240, 320, 960], [100_000], [1, 319, 5000]])
@@ -114,7 +114,7 @@ def test_streams_are_the_whole_clip(folder_24khz, hops):
     assert (joined == whole.codes).mean() >= 0.995
     audio = [decoder.push(piece) for piece in codes]
     audio.append(decoder.flush())
-    np.testing.assert_allclose(np.concatenate(audio, axis=1), codec.decode([(joined, None)]), atol=ROUNDING)
+    np.testing.assert_allclose(np.concatenate(audio, axis=1), codec.decode([(joined, None)]), atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2239])
@@ -153,12 +153,10 @@ def test_files_cross_to_the_model_and_back_without_torch(folder_24khz, tmp_path)
     data = (tmp_path / "a.ecdc").read_bytes()
     audio, rate = decompress(data, model)
     assert rate == 24_000
-    np.testing.assert_allclose(np.load(tmp_path / "audio.npy"), audio.numpy(), atol=ROUNDING)
+    np.testing.assert_allclose(np.load(tmp_path / "audio.npy"), audio.numpy(), atol=1e-5)
     theirs = compress(model, torch.from_numpy(wav), 6.0)
     assert len(theirs) == len(data)
-    np.testing.assert_allclose(
-        OnnxCodec(folder_24khz).decompress(theirs)[0], decompress(theirs, model)[0], atol=ROUNDING
-    )
+    np.testing.assert_allclose(OnnxCodec(folder_24khz).decompress(theirs)[0], decompress(theirs, model)[0], atol=1e-5)
 
 
 def test_48khz_files(folder_48khz):
