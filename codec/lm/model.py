@@ -140,13 +140,13 @@ class LanguageModel(nn.Module):
         return F.cross_entropy(logits.movedim(-1, 1), codes, reduction="none") / torch.log(torch.tensor(2.0))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a `.safetensors` file: large matrices as int8 with a scale a row, the rest as float16.
+        """Write a `.safetensors` file: matrices as int8 with a scale a row, the rest as float16.
 
         That rounds the weights: load the file to get the model, and the sha256, that it stands for.
         """
         state = {}
         for key, value in self.state_dict().items():
-            if key.startswith(("emb.", "linears.")) and value.ndim == 2:
+            if value.ndim == 2:
                 scale = value.abs().amax(dim=1).clamp(min=1e-12) / 127
                 state[key] = (value / scale[:, None]).round().to(torch.int8)
                 state[key + SCALE] = scale

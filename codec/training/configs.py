@@ -85,6 +85,11 @@ _TINY_TRAINING: dict[str, Any] = {
     "ema_decay": 0.99,
     "augmentation": Augmentation(gain_db=(-7.0, 5.0), mix_probability=0.0, silence_rms=0.012),
 }
+# A causal network with weight norm, which a closed-form start can be written for; segments, scale and overlap-add are
+# those of the 48 kHz model.
+_TINY_48KHZ = replace(
+    FACEBOOK_CONFIGS["facebook/encodec_48khz"], norm_type="weight_norm", use_causal_conv=True, **_TINY
+)
 
 CONFIGS: dict[str, TrainingConfig] = {
     # Batch, steps, rates and weights of the paper: 64 items of 1 s, 300 epochs of 2,000 steps, on 8 GPUs.
@@ -116,11 +121,25 @@ CONFIGS: dict[str, TrainingConfig] = {
             "augmentation": Augmentation((-25.0, 5.0), mix_probability=0.0, silence_rms=0.012, loud_probability=0.1),
         },
     ),
-    # A causal network with weight norm, which a closed-form start can be written for; segments, scale and overlap-add
-    # are those of the 48 kHz model.
     "encodec_48khz_tiny": TrainingConfig(
-        replace(FACEBOOK_CONFIGS["facebook/encodec_48khz"], norm_type="weight_norm", use_causal_conv=True, **_TINY),
+        _TINY_48KHZ,
         crop_s=0.2,
         **_TINY_TRAINING,
+    ),
+    "encodec_48khz_tiny_joint": TrainingConfig(
+        replace(_TINY_48KHZ, num_filters=16),
+        **_TINY_TRAINING
+        | {
+            "crop_s": 1.0,
+            "lr": 5e-4,
+            "loss_weights": {"time": 0.3, "log_mel": 3.0, "band_noise": 1.2},
+            "frozen_encoder": False,
+            "codebook_decay": 0.998,
+            "bandwidths": (3.0, 6.0, 3.0, 12.0, 3.0, 6.0, 12.0, 24.0),
+            "commitment_weight": 30.0,
+            "augmentation": Augmentation(
+                gain_db=(-7.0, 5.0), mix_probability=0.0, silence_rms=0.012, speeds=(0.9, 1.0, 1.1)
+            ),
+        },
     ),
 }

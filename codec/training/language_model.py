@@ -6,6 +6,7 @@ makes the codes, so another encoder starts anew. The learning rate falls to 0 at
 
 import argparse
 import hashlib
+import itertools
 import logging
 import math
 import random
@@ -31,15 +32,15 @@ from codec.training.products import fast_products
 
 logger = logging.getLogger(__name__)
 
-SIZES = LanguageModelConfig(dim=128, feed_forward=512)
-PIECE_S = 20  # of audio; each piece gets a gain and a speed of its own
-GAINS_DB, SPEEDS = (-15.0, 0.0), (0.9, 1.0, 1.1)
+SIZES = LanguageModelConfig(dim=128, layers=6, feed_forward=512)
+PIECE_S = 20  # of audio; each version of a piece gets a gain and a speed of its own
+GAINS_DB, SPEEDS = (-15.0, 0.0), (0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12)
 FRAMES, BATCH, HEADS = 300, 3, 8
 # Of the layers' matrices by Muon, and of all else by Adam; share of the steps.
 MATRIX_RATE, RATE, WARM_UP = 1e-2, 2e-3, 0.05
 # The root mean square of the norms of a matrix's rows: Muon lets them grow, and the exact coder clamps activations.
 MOST_ROW = 2.0
-DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.2, 0.2, 0.25, 0.2, 0.15)
+DEPTHS, DEPTH_SHARES = (2, 4, 8, 16, 32), (0.15, 0.15, 0.35, 0.2, 0.15)
 HELD_OUT = 8  # pieces
 BETAS, WEIGHT_DECAY, MOST_GRADIENT = (0.9, 0.98), 0.01, 1.0  # of Adam; the norm that gradients are clipped to
 HEAD_DEVIATION = 0.02  # of the heads' weights at the start: small beside their biases, which are the unigram statistics
@@ -47,20 +48,23 @@ AT_START, LOG2_LONGEST = 0.4, 14  # share of crops at position 0; others begin a
 SAVE_EVERY = 200  # steps
 
 
-def extract(model: codec.EncodecModel, folders: Sequence[Path], target: Path, audio_hours: float) -> list[Path]:
+def extract(
+    model: codec.EncodecModel, folders: Sequence[Path], target: Path, audio_hours: float = math.inf, versions: int = 1
+) -> list[Path]:
     """Write the codes `[K, F]` (uint16) of a random `audio_hours` of the folders' audio, skipping what is there.
 
-    Returns a file for each piece of at most `PIECE_S` seconds. Raises `AudioError` for audio that cannot be read.
+    Returns a file for each of the `versions` of each piece of at most `PIECE_S` seconds, the same on every machine.
+    Raises `AudioError` for audio that cannot be read.
     """
-    files = sorted(file for folder in folders for file in folder.rglob("*") if file.suffix.lower() in EXTENSIONS)
-    infos = {file: codec.audio.info(file) for file in files}
-    hours = sum(info.duration_s for info in infos.values()) / 3600
+    files = sorted((f, folder) for folder in folders for f in folder.rglob("*") if f.suffix.lower() in EXTENSIONS)
+    infos = [codec.audio.info(file) for file, _ in files]
+    hours = sum(info.duration_s for info in infos) / 3600
     target.mkdir(parents=True, exist_ok=True)
     paths = []
-    for file, info in infos.items():
-        digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
-        for start in range(0, info.frames, PIECE_S * info.sample_rate):
-            path = target / f"{file.stem}-{digest}-{start // info.sample_rate}.npy"
+    for (file, folder), info in zip(files, infos, strict=True):
+        digest = hashlib.sha256(f"{folders.index(folder)}/{file.relative_to(folder)}".encode()).hexdigest()[:8]
+        for start, version in itertools.product(range(0, info.frames, PIECE_S * info.sample_rate), range(versions)):
+            path = target / f"{file.stem}-{digest}-{start // info.sample_rate}-{version}.npy"
             rng = random.Random(path.name)
             gain, speed = 10 ** (rng.uniform(*GAINS_DB) / 20), rng.choice(SPEEDS)
             left_s = (info.frames - start) / info.sample_rate / max(SPEEDS)
@@ -110,15 +114,23 @@ def new_model(codes: Sequence[np.ndarray], sizes: LanguageModelConfig, name: str
 def start_from(lm: LanguageModel, trained: LanguageModel, held_out: Sequence[Tensor]) -> None:
     """Copy all weights of `trained`, or its layers only if its codes are others: if it predicts worse than `lm`.
 
+    Layers that `lm` has beyond those of `trained` begin by adding nothing.
+
     Raises `CheckpointError` for a model of other sizes.
     """
-    if trained.config != lm.config:
+    layers = trained.config.layers
+    if replace(trained.config, layers=lm.config.layers) != lm.config or layers > lm.config.layers:
         raise codec.CheckpointError(f"{trained.name} has sizes {trained.config}; {lm.config}")
     if bits(trained, held_out)[-1] < bits(lm, held_out)[-1]:
-        lm.load_state_dict(trained.state_dict())
+        lm.load_state_dict(trained.state_dict(), strict=False)
     else:
         logger.info("%s models other codes: only its layers are used", trained.name)
-        lm.transformer.load_state_dict(trained.transformer.state_dict())
+        lm.transformer.load_state_dict(trained.transformer.state_dict(), strict=False)
+    with torch.no_grad():
+        for layer in lm.layers()[layers:]:
+            for linear in (layer.self_attn.out_proj, layer.linear2):
+                linear.weight.zero_()
+                linear.bias.zero_()
 
 
 def loss_of(lm: LanguageModel, batch: Tensor, depth: int, heads: Sequence[int], offset: int) -> Tensor:
@@ -220,10 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, required=True, help="folder for codes and training state")
     parser.add_argument("--out", type=Path, required=True, help="file to write: language_model.safetensors")
     parser.add_argument("--name", default="tiny-lm", help="name that files coded with it carry")
-    parser.add_argument("--init", type=Path, help="begin from this language model of the same sizes")
+    parser.add_argument("--init", type=Path, help="begin from this language model of the same sizes, or fewer layers")
     parser.add_argument("--steps", type=int, default=6000, help="of the run (default 6000)")
     parser.add_argument("--hours", type=float, help="stop after this long; the same command resumes")
     parser.add_argument("--audio-hours", type=float, default=math.inf, help="of the audio to use, chosen at random")
+    parser.add_argument("--versions", type=int, default=1, help="of each piece of audio, at other gains and speeds")
+    parser.add_argument("--validation", type=Path, help="folder of audio to report on (default: pieces of the data)")
     parser.add_argument("--threads", type=int, default=1)
     return parser
 
@@ -231,19 +245,27 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> None:
     model = codec.load_model(options.model)
     work = options.work / fingerprint(model)
-    paths = extract(model, options.data, work / "codes", options.audio_hours)
+    paths = extract(model, options.data, work / "codes", options.audio_hours, options.versions)
     random.Random(0).shuffle(paths)
     codes = [np.load(path) for path in paths]
-    if len(codes) <= HELD_OUT:
+    if options.validation is not None:
+        others = [
+            np.load(path)
+            for path in extract(model, [options.validation], work / "validation", versions=options.versions)
+        ]
+    else:
+        others, codes = codes[:HELD_OUT], codes[HELD_OUT:]
+    if not codes or not others:
         least_s = FRAMES / model.config.frame_rate
-        raise codec.AudioError(f"{len(codes)} pieces of audio above {least_s:g} s; expected at least {HELD_OUT + 1}")
-    held_out = [torch.from_numpy(c[:, :FRAMES].astype(np.int64)) for c in codes[:HELD_OUT]]
+        expected = f"at least {HELD_OUT + 1}, or 1 and a folder of others with --validation"
+        raise codec.AudioError(f"{len(paths)} pieces of audio above {least_s:g} s; expected {expected}")
+    held_out = [torch.from_numpy(c[:, :FRAMES].astype(np.int64)) for c in others[:HELD_OUT]]
     sizes = replace(SIZES, codebooks=model.config.num_quantizers, codebook_size=model.config.codebook_size)
-    lm = new_model(codes[HELD_OUT:], sizes, options.name, model.checkpoint_sha256)
+    lm = new_model(codes, sizes, options.name, model.checkpoint_sha256)
     if options.init is not None:
         start_from(lm, LanguageModel.load(options.init), held_out)
     logger.info("%d pieces; start: %s", len(codes), _report(lm, held_out))
-    LanguageModelTrainer(lm, work / "state.pt").run(codes[HELD_OUT:], held_out, options.steps, options.hours)
+    LanguageModelTrainer(lm, work / "state.pt").run(codes, held_out, options.steps, options.hours)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lm.save(options.out)
     saved = LanguageModel.load(options.out)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,12 +83,49 @@ def test_a_trained_model_is_a_start():
     better = training.new_model([piece.numpy() for piece in pieces * 20], SIZES, "lm", "")
     training.start_from(lm, better, pieces)
     assert torch.equal(lm.head(3).bias, better.head(3).bias)
-    with pytest.raises(codec.CheckpointError, match="has sizes"):
-        training.start_from(lm, codec.LanguageModel(replace(SIZES, dim=64)), pieces)
+    for other in (replace(SIZES, dim=64), replace(SIZES, layers=2)):
+        with pytest.raises(codec.CheckpointError, match="has sizes"):
+            training.start_from(lm, codec.LanguageModel(other), pieces)
+
+
+def test_a_model_of_fewer_layers_is_a_start_that_the_new_layers_hardly_change():
+    torch.manual_seed(0)
+    pieces = [torch.randint(1024, (32, 50)) for _ in range(2)]
+    trained = training.new_model([piece.numpy() for piece in pieces * 20], SIZES, "lm", "")
+    lm = training.new_model([piece.numpy() for piece in pieces], replace(SIZES, layers=2), "lm", "")
+    training.start_from(lm, trained, pieces)
+    assert torch.equal(lm.head(3).bias, trained.head(3).bias)
+    assert training.bits(lm, pieces) == pytest.approx(training.bits(trained, pieces), abs=1e-3)
+
+
+def test_codes_are_the_same_wherever_the_audio_lies_and_each_version_has_its_own(audio, tmp_path):
+    model = codec.load_model("encodec_24khz_tiny")
+    one = next(audio.iterdir())
+    written = []
+    for name in "ab":
+        folder = tmp_path / name / "audio"
+        folder.mkdir(parents=True)
+        os.symlink(one.resolve(), folder / one.name)
+        written.append(training.extract(model, [folder], tmp_path / name / "codes", versions=2))
+    assert [path.name for path in written[0]] == [path.name for path in written[1]]
+    assert [path.read_bytes() for path in written[0]] == [path.read_bytes() for path in written[1]]
+    first, second = (np.load(path) for path in written[0])
+    assert first.shape != second.shape or (first != second).any()
+
+
+def test_a_folder_of_other_audio_is_reported_on(audio, tmp_path, caplog):
+    caplog.set_level("INFO")
+    one = tmp_path / "validation" / "one.flac"
+    one.parent.mkdir()
+    os.symlink(next(audio.iterdir()).resolve(), one)
+    arguments = [str(one.parent), "--validation", str(one.parent), "--work", str(tmp_path / "work")]
+    assert training.main([*arguments, "--out", str(tmp_path / "lm.safetensors"), "--steps", "1"]) == 0
+    assert any(message.startswith("1 pieces; start") for message in caplog.messages)
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):
     assert training.main([str(tmp_path), "--work", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err == (
-        "codec.training.language_model: 0 pieces of audio above 4 s; expected at least 9\n"
+        "codec.training.language_model: 0 pieces of audio above 4 s; expected at least 9, or 1 "
+        "and a folder of others with --validation\n"
     )
