@@ -131,15 +131,16 @@ CONFIGS: dict[str, TrainingConfig] = {
         **_TINY_TRAINING
         | {
             "crop_s": 1.0,
+            "batch": 16,
             "lr": 5e-4,
-            "loss_weights": {"time": 0.3, "log_mel": 3.0, "band_noise": 1.2},
+            "loss_weights": {"time": 0.3, "log_mel": 4.0, "band_noise": 0.8, "long_term": 2.0},
             "frozen_encoder": False,
-            "codebook_decay": 0.998,
-            "bandwidths": (3.0, 6.0, 3.0, 12.0, 3.0, 6.0, 12.0, 24.0),
-            "commitment_weight": 30.0,
-            "augmentation": Augmentation(
-                gain_db=(-7.0, 5.0), mix_probability=0.0, silence_rms=0.012, speeds=(0.9, 1.0, 1.1)
-            ),
+            "encoder_lr": 0.2,
+            "codebook_decay": 0.996,
+            # Audio of a root mean square of 1 makes the losses push latents nine times as hard as at 24 kHz: with a
+            # weight of 30, the perplexity of the first codebook fell from 178 to 42 in 200 steps.
+            "commitment_weight": 1000.0,
+            "augmentation": Augmentation(mix_probability=0.0, silence_rms=0.012, speeds=(0.9, 1.0, 1.1)),
         },
     ),
 }
