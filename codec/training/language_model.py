@@ -62,7 +62,8 @@ def extract(
     target.mkdir(parents=True, exist_ok=True)
     paths = []
     for (file, folder), info in zip(files, infos, strict=True):
-        digest = hashlib.sha256(f"{folders.index(folder)}/{file.relative_to(folder)}".encode()).hexdigest()[:8]
+        place = f"{folders.index(folder)}/{file.relative_to(folder).as_posix()}"
+        digest = hashlib.sha256(place.encode()).hexdigest()[:8]
         for start, version in itertools.product(range(0, info.frames, PIECE_S * info.sample_rate), range(versions)):
             path = target / f"{file.stem}-{digest}-{start // info.sample_rate}-{version}.npy"
             rng = random.Random(path.name)
