@@ -198,6 +198,19 @@ def test_the_bundled_model_codes_at_the_rate_that_it_predicts(codebooks):
     assert coded == pytest.approx(lm.bits(codes).mean().item(), rel=0.01)
 
 
+def test_the_bundled_model_gains_from_all_it_has_heard():
+    """Beyond the context, the key before the first frame is out of view: a model that leans on it codes badly there."""
+    model = codec.load_model("encodec_24khz_tiny")
+    lm = codec.language_model_for(model.name)
+    files = (ROOT / "encodec_eval/data/librispeech-mini").rglob("*.flac")
+    wav, rate = codec.audio.load(max(files, key=lambda path: codec.audio.info(path).duration_s))
+    codes = model.encode(codec.audio.resample(wav, rate, 24_000)[None], bandwidth=6.0).audio_codes[0]
+    context = lm.config.context
+    assert codes.shape[-1] > 4 * context
+    anew = torch.cat([lm.bits(piece) for piece in codes.split(context, dim=-1)], dim=-1)
+    assert lm.bits(codes)[..., context:].mean() < anew[..., context:].mean()
+
+
 @pytest.mark.parametrize("values", [{"dim": 0}, {"dim": 30}, {"heads": 3}, {"layers": 1 << 20}, {"context": "262"}])
 def test_sizes_are_checked(values):
     with pytest.raises(CheckpointError, match="language model"):

@@ -29,6 +29,7 @@ def audio(tmp_path_factory):
 def small(monkeypatch):
     monkeypatch.setattr(training, "SIZES", SIZES)
     monkeypatch.setattr(training, "SAVE_EVERY", 5)
+    monkeypatch.setattr(training, "FRAMES", 300)
 
 
 def test_from_audio_through_a_resumed_run_to_a_file_that_codes(audio, tmp_path, caplog):
