@@ -126,6 +126,7 @@ CONFIGS: dict[str, TrainingConfig] = {
         crop_s=0.2,
         **_TINY_TRAINING,
     ),
+    # All parts together, from the model that the configuration above leaves, made wider.
     "encodec_48khz_tiny_joint": TrainingConfig(
         replace(_TINY_48KHZ, num_filters=16),
         **_TINY_TRAINING

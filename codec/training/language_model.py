@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 SIZES = LanguageModelConfig(dim=128, layers=6, feed_forward=512)
 PIECE_S = 20  # of audio; each version of a piece gets a gain and a speed of its own
 GAINS_DB, SPEEDS = (-15.0, 0.0), (0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12)
-# Crops are far longer than the context: in shorter ones the key before the first frame is nearly always in view, and a
-# model that leans on it codes long recordings badly.
-FRAMES, BATCH, HEADS = 750, 2, 8
+# Crops are far longer than the context where the audio is: in shorter ones the key before the first frame is nearly
+# always in view, and a model that leans on it codes long recordings badly.
+FRAMES, LEAST_FRAMES, BATCH, HEADS = 750, 300, 2, 8
 # Of the layers' matrices by Muon, and of all else by Adam; share of the steps.
 MATRIX_RATE, RATE, WARM_UP = 1e-2, 2e-3, 0.05
 # The root mean square of the norms of a matrix's rows: Muon lets them grow, and the exact coder clamps activations.
@@ -71,7 +71,7 @@ def extract(
             rng = random.Random(path.name)
             gain, speed = 10 ** (rng.uniform(*GAINS_DB) / 20), rng.choice(SPEEDS)
             left_s = (info.frames - start) / info.sample_rate / max(SPEEDS)
-            if rng.random() * hours >= audio_hours or left_s * model.config.frame_rate <= FRAMES:
+            if rng.random() * hours >= audio_hours or left_s * model.config.frame_rate <= LEAST_FRAMES:
                 continue
             if not path.exists():
                 _write_codes(model, file, start, gain, speed, path)
@@ -158,8 +158,9 @@ def coded_bits(lm: LanguageModel, pieces: Sequence[Tensor]) -> list[float]:
 
 def _batch(codes: Sequence[np.ndarray], rng: random.Random) -> Tensor:
     chosen = rng.choices(codes, weights=[c.shape[1] for c in codes], k=BATCH)
-    starts = [rng.randrange(c.shape[1] - FRAMES + 1) for c in chosen]
-    crops = [c[:, s : s + FRAMES].astype(np.int64) for c, s in zip(chosen, starts, strict=True)]
+    frames = min(FRAMES, *(c.shape[1] for c in chosen))
+    starts = [rng.randrange(c.shape[1] - frames + 1) for c in chosen]
+    crops = [c[:, s : s + frames].astype(np.int64) for c, s in zip(chosen, starts, strict=True)]
     return torch.from_numpy(np.stack(crops))
 
 
@@ -254,19 +255,15 @@ def _run(options: argparse.Namespace) -> None:
     work = options.work / fingerprint(model)
     paths = extract(model, options.data, work / "codes", options.audio_hours, options.versions)
     random.Random(0).shuffle(paths)
-    codes = [np.load(path) for path in paths]
-    if options.validation is not None:
-        others = [
-            np.load(path)
-            for path in extract(model, [options.validation], work / "validation", versions=options.versions)
-        ]
+    if options.validation is None:
+        others, paths = paths[:HELD_OUT], paths[HELD_OUT:]
     else:
-        others, codes = codes[:HELD_OUT], codes[HELD_OUT:]
-    if not codes or not others:
-        least_s = FRAMES / model.config.frame_rate
-        expected = f"at least {HELD_OUT + 1}, or 1 and a folder of others with --validation"
-        raise codec.AudioError(f"{len(paths)} pieces of audio above {least_s:g} s; expected {expected}")
-    held_out = [torch.from_numpy(c[:, :FRAMES].astype(np.int64)) for c in others[:HELD_OUT]]
+        others = extract(model, [options.validation], work / "validation", versions=options.versions)
+    if not paths or not others:
+        found = f"{len(paths) + len(others)} pieces of audio above {LEAST_FRAMES / model.config.frame_rate:g} s"
+        raise codec.AudioError(f"{found}; expected {HELD_OUT + 1}, or 1 and with --validation a folder with another")
+    codes = [np.load(path) for path in paths]
+    held_out = [torch.from_numpy(np.load(path)[:, :FRAMES].astype(np.int64)) for path in others[:HELD_OUT]]
     sizes = replace(SIZES, codebooks=model.config.num_quantizers, codebook_size=model.config.codebook_size)
     lm = new_model(codes, sizes, options.name, model.checkpoint_sha256)
     if options.init is not None:

@@ -29,17 +29,16 @@ def audio(tmp_path_factory):
 def small(monkeypatch):
     monkeypatch.setattr(training, "SIZES", SIZES)
     monkeypatch.setattr(training, "SAVE_EVERY", 5)
-    monkeypatch.setattr(training, "FRAMES", 300)
 
 
 def test_from_audio_through_a_resumed_run_to_a_file_that_codes(audio, tmp_path, caplog):
     caplog.set_level("INFO")
     out = tmp_path / "language_model.safetensors"
     arguments = [str(audio), "--work", str(tmp_path / "work"), "--out", str(out), "--threads", "1"]
-    assert training.main([*arguments, "--steps", "40"]) == 0
+    assert training.main([*arguments, "--steps", "10"]) == 0
     first = codec.LanguageModel.load(out)
     caplog.clear()
-    assert training.main([*arguments, "--steps", "40"]) == 0
+    assert training.main([*arguments, "--steps", "10"]) == 0
     assert any("resumed at step" in message for message in caplog.messages)
     assert not any("frames" in message for message in caplog.messages), "codes were extracted again"
     assert codec.LanguageModel.load(out).sha256 == first.sha256
@@ -54,18 +53,18 @@ def test_from_audio_through_a_resumed_run_to_a_file_that_codes(audio, tmp_path, 
 def test_it_learns_that_codes_repeat(tmp_path):
     torch.manual_seed(0)
     sizes = replace(SIZES, codebooks=2)
-    pieces = [torch.randint(16, (2, training.FRAMES // 10)).repeat_interleave(10, dim=1) for _ in range(10)]
+    pieces = [torch.randint(16, (2, training.LEAST_FRAMES // 10)).repeat_interleave(10, dim=1) for _ in range(10)]
     codes, held_out = [piece.numpy() for piece in pieces[:8]], pieces[8:]
     lm = training.new_model(codes, sizes, "lm", "")
     (start,) = training.bits(lm, held_out)
     training.LanguageModelTrainer(lm, tmp_path / "state.pt").run(codes, held_out, 150)
     (end,) = training.bits(lm, held_out)
     # One of 16 values takes 4 bits; with one frame in ten that does not repeat, a model that knows so takes 0.9.
-    assert end < 3 < 4 < start
+    assert end < 3 < start
 
 
 def test_matrices_stay_within_what_the_exact_coder_can_hold(tmp_path):
-    pieces = [torch.randint(1024, (32, training.FRAMES)).numpy()] * 2
+    pieces = [torch.randint(1024, (32, training.LEAST_FRAMES)).numpy()] * 2
     lm = training.new_model(pieces, SIZES, "lm", "")
     with torch.no_grad():
         lm.transformer.layers[0].linear2.weight.mul_(1000)
@@ -127,6 +126,6 @@ def test_a_folder_of_other_audio_is_reported_on(audio, tmp_path, caplog):
 def test_bad_input_is_one_line(tmp_path, capsys):
     assert training.main([str(tmp_path), "--work", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err == (
-        "codec.training.language_model: 0 pieces of audio above 4 s; expected at least 9, or 1 "
-        "and a folder of others with --validation\n"
+        "codec.training.language_model: 0 pieces of audio above 4 s; expected 9, or 1 and with "
+        "--validation a folder with another\n"
     )
