@@ -73,7 +73,7 @@ def main() -> None:
         f"{len(clips)} clips, one thread. The last columns: frames of 13.3 ms after which the audio is that of a "
         f"decoder that lost nothing, to within {', '.join(list(TOLERANCES)[:-1])} of full scale, and to the bit.\n\n"
         f"{table}\n"
-        f"Commit `{commit()}`, {about['processor']} ({about['cores']} cores, which had other work).\n"
+        f"Commit `{commit()}`, {about['processor']} ({about['cores']} cores).\n"
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "concealment.md").write_text(text, encoding="utf-8")
