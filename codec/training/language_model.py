@@ -168,6 +168,8 @@ class LanguageModelTrainer:
     """Trains `lm` in place, at `rate` times the usual learning rates.
 
     Its state is saved every `SAVE_EVERY` steps to `state_path` and resumed from there.
+
+    Raises `CheckpointError` for a state of a model of other sizes.
     """
 
     def __init__(self, lm: LanguageModel, state_path: Path, rate: float = 1.0) -> None:
@@ -179,7 +181,10 @@ class LanguageModelTrainer:
         self.optimizers = [(Muon(self.matrices, lr=MATRIX_RATE), rate * MATRIX_RATE), (adam, rate * RATE)]
         if state_path.exists():
             state = torch.load(state_path, weights_only=True)
-            lm.load_state_dict(state["lm"])
+            try:
+                lm.load_state_dict(state["lm"])
+            except RuntimeError as error:
+                raise codec.CheckpointError(f"{state_path} is of a language model of other sizes") from error
             for (optimizer, _), saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
             self.step, self.spent_s = state["step"], state["spent_s"]

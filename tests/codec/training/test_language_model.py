@@ -114,14 +114,25 @@ def test_codes_are_the_same_wherever_the_audio_lies_and_each_version_has_its_own
     assert first.shape != second.shape or (first != second).any()
 
 
-def test_a_folder_of_other_audio_is_reported_on(audio, tmp_path, caplog):
+def test_what_is_reported_is_of_the_validation_folder(audio, tmp_path, caplog):
+    """Here it is the data themselves, of which even a short run learns."""
     caplog.set_level("INFO")
-    one = tmp_path / "validation" / "one.flac"
+    one = tmp_path / "audio" / "one.flac"
     one.parent.mkdir()
     os.symlink(next(audio.iterdir()).resolve(), one)
     arguments = [str(one.parent), "--validation", str(one.parent), "--work", str(tmp_path / "work")]
-    assert training.main([*arguments, "--out", str(tmp_path / "lm.safetensors"), "--steps", "1"]) == 0
+    assert training.main([*arguments, "--out", str(tmp_path / "lm.safetensors"), "--steps", "40"]) == 0
     assert any(message.startswith("1 pieces; start") for message in caplog.messages)
+    reports = [message.rsplit("bits per code ", 1)[1] for message in caplog.messages if "bits per code" in message]
+    start, end = ([float(part.split()[0]) for part in reports[i].split(", ")] for i in (0, -1))
+    assert all(after < before - 0.1 for after, before in zip(end, start, strict=True)), (start, end)
+
+
+def test_a_state_of_other_sizes_is_refused(tmp_path):
+    lm = codec.LanguageModel(SIZES)
+    training.LanguageModelTrainer(lm, tmp_path / "state.pt")._save()
+    with pytest.raises(codec.CheckpointError, match=r"state\.pt is of a language model of other sizes"):
+        training.LanguageModelTrainer(codec.LanguageModel(replace(SIZES, layers=2)), tmp_path / "state.pt")
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):
